@@ -1,0 +1,7 @@
+//! Floor 0, words: what the rest of the house talks in. Pure data and pure functions: no SQLite,
+//! no I/O, no clock is read, no `unsafe`. Laws, Miri and fuzzing live on this floor.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod value;
