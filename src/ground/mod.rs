@@ -1,1 +1,49 @@
-//! Floor 1
+//! Floor 1, ground: the host's SQLite, and not one CRDT word. This is the only room with `unsafe`:
+//! the routine table, the handles, the statements and the fence that keeps panics out of C.
+//!
+//! What it promises its callers: everything re-exported here is safe to call but for [`init`];
+//! result codes arrive as SQLite gave them; a panic in any callback becomes an error of the
+//! statement that ran it. Text and blobs are bytes with a length, NUL and invalid UTF-8 included.
+//!
+//! | room       | what it holds                                                     |
+//! |------------|-------------------------------------------------------------------|
+//! | `abi`      | the C structures, laid out as `sqlite3.h` has them                |
+//! | `api`      | the slots of the routine table that we call, typed                |
+//! | `entry`    | [`init`]: takes the table from the host, refuses what is too old  |
+//! | `fence`    | panics and error codes on their way into C                        |
+//! | `db`       | [`Db`], the connection                                            |
+//! | `stmt`     | [`Stmt`], the prepared statement                                  |
+//! | `args`     | [`Args`], what SQLite passes to a callback                        |
+//! | `out`      | [`Out`], what a callback answers                                  |
+//! | `function` | SQL functions                                                     |
+//! | `index`    | [`IndexInfo`], the talk with the query planner                    |
+//! | `vtab`     | the traits of virtual tables                                      |
+//! | `methods`  | the C side of those traits                                        |
+//! | `quote`    | names and text as SQL                                             |
+
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+mod abi;
+mod api;
+mod args;
+mod db;
+mod entry;
+mod fence;
+mod function;
+mod index;
+mod methods;
+mod out;
+pub mod quote;
+mod stmt;
+mod vtab;
+
+pub use abi::sqlite3;
+pub use args::Args;
+pub use db::Db;
+pub use entry::init;
+pub use function::FnFlags;
+pub use index::{IndexInfo, op};
+pub use out::Out;
+pub use quote::{ident, literal};
+pub use stmt::{Prep, Stmt};
+pub use vtab::{Update, VCursor, VTab};

@@ -1,0 +1,192 @@
+//! The connection: a handle that does not own it. It is good for as long as the connection is
+//! open, which every callback can rely on; nothing here keeps it open.
+
+use super::abi::{SQLITE_OK, sqlite3, sqlite3_stmt};
+use super::api;
+use super::fence::lossy;
+use super::stmt::{Prep, Stmt};
+use crate::words::error::{Error, Result};
+use std::ffi::{CStr, CString, c_int};
+use std::ptr::{null, null_mut};
+
+/// `SQLITE_FCNTL_DATA_VERSION`
+const FCNTL_DATA_VERSION: c_int = 35;
+/// `SQLITE_TXN_WRITE`
+const TXN_WRITE: c_int = 2;
+
+/// A connection of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Db(*mut sqlite3);
+
+impl Db {
+    /// The handle of an open connection; only callbacks of SQLite make one.
+    pub(super) fn from_raw(db: *mut sqlite3) -> Self {
+        Self(db)
+    }
+
+    pub(super) fn raw(self) -> *mut sqlite3 {
+        self.0
+    }
+
+    /// Prepares the one statement that `sql` holds.
+    pub fn prepare(self, sql: &str, how: Prep) -> Result<Stmt> {
+        Stmt::prepare(self, sql, how)
+    }
+
+    /// Runs the statements in `sql`, one after the other.
+    pub fn exec(self, sql: &str) -> Result<()> {
+        let sql = c_string(sql)?;
+        // SAFETY: the connection is open; there is no callback and nobody asks for the message.
+        let code = unsafe { api::exec(self.0, sql.as_ptr(), null(), null_mut(), null_mut()) };
+        self.check(code)
+    }
+
+    /// `sqlite3_total_changes64`
+    pub fn total_changes(self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { api::total_changes64(self.0) }
+    }
+
+    /// `sqlite3_changes64`
+    pub fn changes(self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { api::changes64(self.0) }
+    }
+
+    /// `sqlite3_last_insert_rowid`
+    pub fn last_insert_rowid(self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { api::last_insert_rowid(self.0) }
+    }
+
+    /// `sqlite3_set_last_insert_rowid`
+    pub fn set_last_insert_rowid(self, rowid: i64) {
+        // SAFETY: the connection is open.
+        unsafe { api::set_last_insert_rowid(self.0, rowid) }
+    }
+
+    /// Whether no transaction was begun explicitly.
+    pub fn autocommit(self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { api::get_autocommit(self.0) != 0 }
+    }
+
+    /// Whether the main database is being written by this connection.
+    pub fn in_write_txn(self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { api::txn_state(self.0, c"main".as_ptr()) == TXN_WRITE }
+    }
+
+    /// Whether the main database is read-only; nothing when SQLite does not know.
+    pub fn readonly(self) -> Option<bool> {
+        // SAFETY: the connection is open.
+        match unsafe { api::db_readonly(self.0, c"main".as_ptr()) } {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The file of the main database; nothing when it is in memory or temporary.
+    pub fn filename(self) -> Option<String> {
+        // SAFETY: the connection is open; the name is null or ends in a NUL.
+        let name = unsafe { lossy(api::db_filename(self.0, c"main".as_ptr())) };
+        if name.is_empty() { None } else { Some(name) }
+    }
+
+    /// The limit `id` (`SQLITE_LIMIT_...`) of this connection.
+    pub fn limit(self, id: i32) -> i32 {
+        // SAFETY: the connection is open; -1 only asks.
+        unsafe { api::limit(self.0, id, -1) }
+    }
+
+    /// Fills `buf` with SQLite's randomness.
+    pub fn randomness(self, buf: &mut [u8]) {
+        let most = c_int::MAX as usize;
+        for part in buf.chunks_mut(most) {
+            // SAFETY: `part` is that long, and not longer than a C int counts.
+            unsafe { api::randomness(part.len() as c_int, part.as_mut_ptr().cast()) }
+        }
+    }
+
+    /// `sqlite3_libversion_number` of the host.
+    pub fn version_number() -> i32 {
+        // SAFETY: a `Db` type in use means that the table was adopted; see `init`.
+        unsafe { api::libversion_number() }
+    }
+
+    /// A number that changes when another connection has changed the main database.
+    pub fn data_version(self) -> u32 {
+        let mut version: u32 = 0;
+        let out = (&raw mut version).cast();
+        // SAFETY: the connection is open; this operation writes one `unsigned int`.
+        unsafe { api::file_control(self.0, c"main".as_ptr(), FCNTL_DATA_VERSION, out) };
+        version
+    }
+
+    /// Hands `f` the SQL of every statement that has been stepped and neither finished nor reset.
+    pub fn for_each_busy_sql(self, f: &mut dyn FnMut(&[u8])) {
+        let mut texts = Vec::new();
+        self.each_busy(|stmt| {
+            // SAFETY: a live statement; its text is null or ends in a NUL.
+            let text = unsafe { api::sql(stmt) };
+            if !text.is_null() {
+                // SAFETY: not null. It is copied because `f` might finalize the statement.
+                texts.push(unsafe { CStr::from_ptr(text) }.to_bytes().to_vec());
+            }
+        });
+        for text in &texts {
+            f(text);
+        }
+    }
+
+    /// Whether a statement that may write has been stepped and neither finished nor reset.
+    pub fn write_statement_running(self) -> bool {
+        let mut running = false;
+        // SAFETY: a live statement.
+        self.each_busy(|stmt| running |= unsafe { api::stmt_readonly(stmt) == 0 });
+        running
+    }
+
+    /// Hands `f` every busy statement; `f` finalizes none.
+    fn each_busy(self, mut f: impl FnMut(*mut sqlite3_stmt)) {
+        // SAFETY: the connection is open; a null asks for the first statement.
+        let mut stmt = unsafe { api::next_stmt(self.0, null_mut()) };
+        while !stmt.is_null() {
+            // SAFETY: `stmt` is in the connection's list, so it is live.
+            if unsafe { api::stmt_busy(stmt) } != 0 {
+                f(stmt);
+            }
+            // SAFETY: as above, and `f` finalized nothing.
+            stmt = unsafe { api::next_stmt(self.0, stmt) };
+        }
+    }
+
+    /// The text of the connection's last error.
+    pub fn errmsg(self) -> String {
+        // SAFETY: the connection is open; the text ends in a NUL.
+        unsafe { lossy(api::errmsg(self.0)) }
+    }
+
+    /// `SQLITE_OK` is fine; anything else is the connection's error.
+    pub(super) fn check(self, code: c_int) -> Result<()> {
+        if code == SQLITE_OK { Ok(()) } else { Err(self.error(code)) }
+    }
+
+    /// The error behind `code`, which a call on this connection has just returned.
+    #[cold]
+    pub(super) fn error(self, code: c_int) -> Error {
+        // SAFETY: the connection is open; `errstr` knows a text for every code.
+        let (extended, general) = unsafe { (api::extended_errcode(self.0), api::errstr(code)) };
+        if extended & 0xff == code & 0xff {
+            return Error::new(extended, self.errmsg());
+        }
+        // SAFETY: a static text of SQLite's.
+        Error::new(code, unsafe { lossy(general) })
+    }
+}
+
+/// `text` as C reads it; text with a NUL in it is refused.
+pub(super) fn c_string(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::refused("SQL text may not hold a NUL"))
+}
