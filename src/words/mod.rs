@@ -4,4 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod pack;
 pub mod value;
+pub mod wire;
