@@ -193,6 +193,6 @@ slots! {
         tail: *mut *const u8) -> c_int;
     223 value_nochange(v: Val) -> c_int;
     252 txn_state(db: Db, schema: *const c_char) -> c_int;
-    253 total_changes64(db: Db) -> i64;
-    254 changes64(db: Db) -> i64;
+    253 changes64(db: Db) -> i64;
+    254 total_changes64(db: Db) -> i64;
 }
