@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod error;
 pub mod pack;
+pub mod ranges;
 pub mod value;
 pub mod wire;
