@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod affinity;
 pub mod clock;
 pub mod error;
 pub mod pack;

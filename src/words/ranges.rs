@@ -270,7 +270,9 @@ mod tests {
         }
 
         #[test]
-        fn gathering_does_not_mind_the_order(ranges in prop::collection::vec((1u64..60, 0u64..70), 0..20)) {
+        fn gathering_does_not_mind_the_order(
+            ranges in prop::collection::vec((1u64..60, 0u64..70), 0..20),
+        ) {
             let mut one_by_one = RangeSet::new();
             ranges.iter().for_each(|r| one_by_one.insert(r.0, r.1));
             let gathered: RangeSet = ranges.iter().copied().collect();

@@ -144,7 +144,8 @@ impl<'a> Reader<'a> {
         Ok((n >> 1).cast_signed() ^ -(n & 1).cast_signed())
     }
 
-    /// A length and that many bytes, the counterpart of [`put_bytes`]. REJECTED when fewer are left.
+    /// A length and that many bytes, the counterpart of [`put_bytes`]. REJECTED when fewer are
+    /// left.
     #[inline]
     pub fn len_bytes(&mut self) -> Result<&'a [u8]> {
         let n = self.varint()?;
