@@ -46,18 +46,6 @@ unsafe fn slot(n: usize) -> *const c_void {
     unsafe { slot_of(TABLE.load(Ordering::Acquire), n) }
 }
 
-/// `sqlite3_libversion` of a table that is not adopted yet.
-///
-/// # Safety
-/// `table` is a host's routine table.
-pub(super) unsafe fn libversion_of(table: Table) -> *const c_char {
-    // SAFETY: slot 66 has held this function since the table exists.
-    unsafe {
-        let f: unsafe extern "C" fn() -> *const c_char = transmute(slot_of(table, 66));
-        f()
-    }
-}
-
 /// `sqlite3_libversion_number` of a table that is not adopted yet.
 ///
 /// # Safety

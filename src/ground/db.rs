@@ -115,7 +115,8 @@ impl Db {
         unsafe { api::libversion_number() }
     }
 
-    /// A number that changes when another connection has changed the main database.
+    /// A number that changes with every commit to the main database, by this connection or, once
+    /// this one has read again, by another.
     pub fn data_version(self) -> u32 {
         let mut version: u32 = 0;
         let out = (&raw mut version).cast();

@@ -4,7 +4,7 @@
 use super::abi::{SQLITE_OK, sqlite3};
 use super::api::{self, Table};
 use super::db::Db;
-use super::fence::{code_of, fence, lossy};
+use super::fence::{code_of, fence};
 use crate::words::error::{Error, Result, SQLITE_ERROR};
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -12,13 +12,14 @@ use std::sync::OnceLock;
 /// The oldest SQLite that we live in.
 const OLDEST: c_int = 3_038_000;
 
-/// The library that this process's routines belong to.
-#[derive(PartialEq, Eq)]
+/// The library that this process's routines belong to. It holds no memory, because nothing would
+/// free it when the host unloads us.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Host {
     /// The addresses of a few of its functions: `prepare_v3`, `step`, `free`. Two copies of one
     /// version differ here, as they must: they share no memory, locks or page cache.
     functions: [usize; 3],
-    version: String,
+    version: c_int,
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
@@ -61,30 +62,36 @@ unsafe fn take(table: Table) -> Result<()> {
     // SAFETY: the caller's promise; the slots of the version are in every table, and those past
     // them are read only once the version says that they are there.
     unsafe {
-        let version = lossy(api::libversion_of(table));
-        if api::libversion_number_of(table) < OLDEST {
+        let version = api::libversion_number_of(table);
+        let name = dotted(version);
+        if version < OLDEST {
             return Err(Error::refused(format!(
-                "crsql needs SQLite 3.38.0 or later; this host has {version}"
+                "crsql needs SQLite 3.38.0 or later; this host has {name}"
             )));
         }
-        for (n, name) in api::SLOTS {
+        for (n, slot) in api::SLOTS {
             if api::slot_of(table, *n).is_null() {
                 return Err(Error::refused(format!(
-                    "crsql needs sqlite3_{name}, which this host's SQLite {version} is built without"
+                    "crsql needs sqlite3_{slot}, which this host's SQLite {name} is built without"
                 )));
             }
         }
-        let functions = [217, 94, 58].map(|n| api::slot_of(table, n) as usize);
-        let host = Host { functions, version };
-        let first = HOST.get_or_init(|| Host { functions, version: host.version.clone() });
-        if *first != host {
+        let host =
+            Host { functions: [217, 94, 58].map(|n| api::slot_of(table, n) as usize), version };
+        let first = *HOST.get_or_init(|| host);
+        if first != host {
             return Err(Error::refused(format!(
                 "crsql already serves SQLite {} in this process; it cannot serve a second SQLite \
-                 library ({}) beside it",
-                first.version, host.version
+                 library ({name}) beside it",
+                dotted(first.version)
             )));
         }
         api::adopt(table);
     }
     Ok(())
+}
+
+/// A version number as people write it.
+fn dotted(version: c_int) -> String {
+    format!("{}.{}.{}", version / 1_000_000, version / 1_000 % 1_000, version % 1_000)
 }
