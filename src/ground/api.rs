@@ -27,6 +27,11 @@ pub(super) unsafe fn adopt(table: Table) {
     TABLE.store(table.cast_mut(), Ordering::Release);
 }
 
+/// Whether a table was adopted.
+pub(super) fn adopted() -> bool {
+    !TABLE.load(Ordering::Acquire).is_null()
+}
+
 /// The function in slot `n` of `table`.
 ///
 /// # Safety

@@ -109,9 +109,12 @@ impl Db {
         }
     }
 
-    /// `sqlite3_libversion_number` of the host.
+    /// `sqlite3_libversion_number` of the host; 0 before there is one.
     pub fn version_number() -> i32 {
-        // SAFETY: a `Db` type in use means that the table was adopted; see `init`.
+        if !api::adopted() {
+            return 0;
+        }
+        // SAFETY: a table was adopted.
         unsafe { api::libversion_number() }
     }
 
