@@ -6,7 +6,10 @@
 pub mod affinity;
 pub mod clock;
 pub mod error;
+pub mod fract;
 pub mod pack;
 pub mod ranges;
+pub mod uuid;
 pub mod value;
+pub mod vector;
 pub mod wire;

@@ -1,0 +1,280 @@
+//! The vector: what one database has seen of every site, holes included, as JSON. Presenting it to
+//! a peer asks for what is missing and acknowledges what is there (design section 6).
+//!
+//! ```text
+//! {"epoch":0,"formats":[1,1],"horizon":{"<site>":9},"now":123,"scope":"*",
+//!  "seen":{"<site>":[[1,7,456],[9,9,0]]},"site":"<site>","v":1}
+//! ```
+//!
+//! - `v` is the version of this form; another one is REJECTED, naming both. Every other key may be
+//!   missing, and keys that are not listed here are ignored.
+//! - `site` is the site that made the vector (null: none), `epoch` its epoch. A site is 16 bytes as
+//!   32 lower-case hex digits.
+//! - `scope` is the subscription that the coverage is about; `*` is everything.
+//! - `now` is the maker's clock, in stamps (words::clock); 0: not told.
+//! - `formats` are the oldest and the newest changeset format that the maker reads.
+//! - `seen` holds, per site, ranges `[lo, hi, stamp]`: versions lo..hi were seen, and `stamp` is
+//!   that of transaction hi (0: not known), by which forks are noticed. Ranges rise and never
+//!   overlap.
+//! - `horizon` holds, per site, the version up to which history was pruned.
+//!
+//! No number exceeds 2^53 - 1, because JavaScript programs carry vectors about. There is one way to
+//! write a vector: keys sorted, no blanks, ranges that touch merged, sites without ranges left out.
+
+use super::clock;
+use super::error::{Error, Result};
+use super::ranges::RangeSet;
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The version of the JSON form that is written, and the only one that is read.
+pub const VERSION: u64 = 1;
+
+/// The longest text that is read, in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// The highest number in a vector: the highest integer that JavaScript holds exactly.
+pub const NUMBER_MAX: u64 = clock::MAX;
+
+/// A site: 16 random bytes.
+pub type Site = [u8; 16];
+
+/// A range of versions that were seen, both ends included, and the stamp of its last transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first version; 1 or more.
+    pub lo: u64,
+    /// The last version.
+    pub hi: u64,
+    /// The stamp of the transaction `hi`; 0 when it is not known.
+    pub stamp: u64,
+}
+
+/// What a database has seen, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vector {
+    /// The site that made the vector; none when it has no identity yet.
+    pub site: Option<Site>,
+    /// The epoch of that site.
+    pub epoch: u64,
+    /// What the coverage is about; `*` is everything.
+    pub scope: String,
+    /// The clock of its maker, as a stamp; 0 when it is not told.
+    pub now: u64,
+    /// The oldest and the newest changeset format that its maker reads.
+    pub formats: (u32, u32),
+    /// Per site, what was seen: rising, not overlapping.
+    pub seen: BTreeMap<Site, Vec<Span>>,
+    /// Per site, the version up to which history was pruned.
+    pub horizon: BTreeMap<Site, u64>,
+}
+
+impl Default for Vector {
+    /// The empty vector, which SQL NULL stands for: nothing was seen, and only the first changeset
+    /// format is sure to be understood.
+    fn default() -> Self {
+        Self {
+            site: None,
+            epoch: 0,
+            scope: "*".to_owned(),
+            now: 0,
+            formats: (1, 1),
+            seen: BTreeMap::new(),
+            horizon: BTreeMap::new(),
+        }
+    }
+}
+
+impl Vector {
+    /// The versions seen of a site.
+    pub fn seen_set(&self, site: &Site) -> RangeSet {
+        self.seen.get(site).into_iter().flatten().map(|span| (span.lo, span.hi)).collect()
+    }
+
+    /// The stamp of version `hi` of a site, where a range ends there and its stamp is known.
+    pub fn stamp_at(&self, site: &Site, hi: u64) -> Option<u64> {
+        let spans = self.seen.get(site)?;
+        let at = spans.binary_search_by_key(&hi, |span| span.hi).ok()?;
+        let span = spans.get(at)?;
+        (span.stamp != 0).then_some(span.stamp)
+    }
+
+    /// The vector in its one JSON form.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        let (oldest, newest) = self.formats;
+        let _ = write!(out, "{{\"epoch\":{},\"formats\":[{oldest},{newest}]", self.epoch);
+        let horizon = self.horizon.iter().map(|(site, version)| (site, version.to_string()));
+        put_sites(&mut out, "horizon", horizon);
+        let scope = Json::from(self.scope.as_str());
+        let _ = write!(out, ",\"now\":{},\"scope\":{scope}", self.now);
+        let seen = self.seen.iter().filter(|(_, spans)| !spans.is_empty());
+        put_sites(&mut out, "seen", seen.map(|(site, spans)| (site, spans_json(spans))));
+        let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
+        let _ = write!(out, ",\"site\":{site},\"v\":{VERSION}}}");
+        out
+    }
+
+    /// Reads a vector. REJECTED, with a sentence that says where, when it is too long, not JSON, of
+    /// another version, or malformed.
+    pub fn from_json(text: &[u8]) -> Result<Vector> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(bad(format!("{} bytes are more than {TEXT_BYTES_MAX}", text.len())));
+        }
+        let json: Json = serde_json::from_slice(text).map_err(|e| bad(format!("not JSON: {e}")))?;
+        let fields = json.as_object().ok_or_else(|| bad("it is not a JSON object"))?;
+        check_version(fields)?;
+        let empty = Vector::default();
+        Ok(Vector {
+            site: match fields.get("site") {
+                None | Some(Json::Null) => None,
+                Some(Json::String(hex)) => Some(parse_hex16(hex)?),
+                Some(_) => return Err(bad("\"site\" is neither hex digits nor null")),
+            },
+            epoch: field(fields, "epoch")?,
+            scope: match fields.get("scope") {
+                None => empty.scope,
+                Some(Json::String(scope)) => scope.clone(),
+                Some(_) => return Err(bad("\"scope\" is not a text")),
+            },
+            now: field(fields, "now")?,
+            formats: fields.get("formats").map_or(Ok(empty.formats), formats)?,
+            seen: sites(fields, "seen", spans)?.into_iter().filter(|s| !s.1.is_empty()).collect(),
+            horizon: sites(fields, "horizon", |site, json| {
+                number(json).ok_or_else(|| bad(format!("the horizon of site {site} is no version")))
+            })?,
+        })
+    }
+}
+
+/// A site as 32 lower-case hex digits.
+pub fn hex16(site: &Site) -> String {
+    format!("{:032x}", u128::from_be_bytes(*site))
+}
+
+/// A site from 32 lower-case hex digits. REJECTED when it is anything else.
+pub fn parse_hex16(hex: &str) -> Result<Site> {
+    let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let bits = u128::from_str_radix(hex, 16).ok();
+    match bits.filter(|_| hex.len() == 32 && hex.bytes().all(lower)) {
+        Some(bits) => Ok(bits.to_be_bytes()),
+        None => Err(bad(format!("a site is 32 lower-case hex digits, not {:?}", start_of(hex)))),
+    }
+}
+
+/// The first few characters of a text from a peer, for a sentence.
+fn start_of(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn bad(why: impl AsRef<str>) -> Error {
+    Error::rejected(format!("this is not a vector that crsql_vector() made: {}", why.as_ref()))
+}
+
+fn put_sites<'a>(out: &mut String, name: &str, values: impl Iterator<Item = (&'a Site, String)>) {
+    let _ = write!(out, ",\"{name}\":{{");
+    for (n, (site, value)) in values.enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}\"{}\":{value}", hex16(site));
+    }
+    out.push('}');
+}
+
+fn spans_json(spans: &[Span]) -> String {
+    let mut out = String::from("[");
+    for (n, span) in merged(spans).iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}[{},{},{}]", span.lo, span.hi, span.stamp);
+    }
+    out.push(']');
+    out
+}
+
+/// Joins the spans that touch; the stamp is that of the end.
+fn merged(spans: &[Span]) -> Vec<Span> {
+    let mut out: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match out.last_mut() {
+            Some(last) if last.hi.checked_add(1) == Some(span.lo) => {
+                (last.hi, last.stamp) = (span.hi, span.stamp);
+            }
+            _ => out.push(*span),
+        }
+    }
+    out
+}
+
+fn check_version(fields: &Map<String, Json>) -> Result<()> {
+    match fields.get("v") {
+        Some(v) if v.as_u64() == Some(VERSION) => Ok(()),
+        Some(v) => {
+            let v = start_of(&v.to_string());
+            Err(bad(format!("it is of version {v}, and this crsql reads version {VERSION}")))
+        }
+        None => Err(bad(format!("it has no \"v\"; this crsql reads version {VERSION}"))),
+    }
+}
+
+/// An integer of 0..=[`NUMBER_MAX`].
+fn number(json: &Json) -> Option<u64> {
+    json.as_u64().filter(|n| *n <= NUMBER_MAX)
+}
+
+/// A number that is 0 when it is missing.
+fn field(fields: &Map<String, Json>, name: &str) -> Result<u64> {
+    fields
+        .get(name)
+        .map_or(Some(0), number)
+        .ok_or_else(|| bad(format!("\"{name}\" is not an integer between 0 and {NUMBER_MAX}")))
+}
+
+fn formats(json: &Json) -> Result<(u32, u32)> {
+    let format = |json: &Json| number(json).and_then(|n| u32::try_from(n).ok());
+    match json.as_array().map(Vec::as_slice) {
+        Some([oldest, newest]) => format(oldest).zip(format(newest)),
+        _ => None,
+    }
+    .filter(|(oldest, newest)| oldest <= newest)
+    .ok_or_else(|| bad("\"formats\" is not [oldest, newest]"))
+}
+
+/// An object whose keys are sites; empty when it is missing.
+fn sites<T>(
+    fields: &Map<String, Json>,
+    name: &str,
+    read: impl Fn(&str, &Json) -> Result<T>,
+) -> Result<BTreeMap<Site, T>> {
+    match fields.get(name) {
+        None => Ok(BTreeMap::new()),
+        Some(Json::Object(sites)) => {
+            sites.iter().map(|(site, json)| Ok((parse_hex16(site)?, read(site, json)?))).collect()
+        }
+        Some(_) => Err(bad(format!("\"{name}\" is not a JSON object"))),
+    }
+}
+
+fn spans(site: &str, json: &Json) -> Result<Vec<Span>> {
+    let list = json.as_array().ok_or_else(|| bad(format!("site {site} has no list of ranges")))?;
+    let spans = list.iter().map(|json| span(site, json)).collect::<Result<Vec<Span>>>()?;
+    let rising = spans.iter().zip(spans.iter().skip(1)).all(|(a, b)| a.hi < b.lo);
+    if !rising {
+        return Err(bad(format!("the ranges of site {site} overlap or are out of order")));
+    }
+    Ok(merged(&spans))
+}
+
+fn span(site: &str, json: &Json) -> Result<Span> {
+    let [lo, hi, stamp] = json.as_array().map(Vec::as_slice).unwrap_or_default() else {
+        return Err(bad(format!("a range of site {site} is not [lo, hi, stamp]")));
+    };
+    match (number(lo), number(hi), number(stamp)) {
+        (Some(lo), Some(hi), Some(stamp)) if 0 < lo && lo <= hi => Ok(Span { lo, hi, stamp }),
+        (Some(lo), Some(hi), Some(_)) => Err(bad(format!(
+            "a range of site {site} goes from {lo} to {hi}; versions begin with 1 and rise"
+        ))),
+        _ => Err(bad(format!(
+            "a range of site {site} holds something that is no integer between 0 and {NUMBER_MAX}"
+        ))),
+    }
+}
