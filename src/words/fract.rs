@@ -7,9 +7,9 @@
 //! compared byte by byte (BINARY). A key is an integer and a fraction.
 //!
 //! - The integer is a head and some digits. The head says how many: `a` one, `b` two, ... `z` 26,
-//!   and below zero `Z` one, `Y` two, ... `A` 26. So `Z~` is followed by `"a "`, the first key of an
-//!   empty list, and `a~` by `"b  "`; adding at an end of the list counts up or down and keeps keys
-//!   short.
+//!   and below zero `Z` one, `Y` two, ... `A` 26. So `Z~` is followed by `"a "`, the first key of
+//!   an empty list, and `a~` by `"b  "`; adding at an end of the list counts up or down and keeps
+//!   keys short.
 //! - The fraction is any number of digits, none at first, and never ends with the blank, because
 //!   nothing fits between a key and the same key with a blank more.
 //! - `A` with 26 blanks is no key: nothing would fit before it.
@@ -25,8 +25,7 @@ const BASE: u8 = LAST - ZERO + 1;
 const FIRST: &[u8] = b"a ";
 
 /// A key that sorts after `a` and before `b`; none stands for the end of the list on that side.
-/// REFUSED when one of them is no key, when `a` does not sort before `b`, or at the very ends of
-/// what keys can count (95^26 items away).
+/// REFUSED when one of them is no key, or when `a` does not sort before `b`.
 pub fn key_between(a: Option<&str>, b: Option<&str>) -> Result<String> {
     let a = a.map(Key::parse).transpose()?;
     let b = b.map(Key::parse).transpose()?;
@@ -102,7 +101,8 @@ fn between(a: Key<'_>, b: Key<'_>) -> Result<Vec<u8>> {
         let show =
             |k: Key<'_>| String::from_utf8_lossy(&joined(k.integer, k.fraction)).into_owned();
         return Err(Error::refused(format!(
-            "nothing fits between the list keys {:?} and {:?}: the first must sort before the second",
+            "nothing fits between the list keys {:?} and {:?}: the first must sort before the \
+             second",
             show(a),
             show(b)
         )));
