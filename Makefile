@@ -1,0 +1,73 @@
+# Builds, tests and shows crsql. `make` alone lists what there is. Needs Rust, a C compiler and the
+# sqlite3 shell; `make valgrind` needs valgrind too.
+
+CARGO ?= cargo
+SQLITE3 ?= sqlite3
+VALGRIND ?= valgrind
+SECONDS ?= 60
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+TOOLS := target/tools
+
+ifeq ($(OS),Windows_NT)
+BUILT := crsql.dll
+LIBRARY := crsql.dll
+else ifeq ($(shell uname -s),Darwin)
+BUILT := libcrsql.dylib
+LIBRARY := crsql.dylib
+else
+BUILT := libcrsql.so
+LIBRARY := crsql.so
+endif
+
+DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint audit bench bench-quick fuzz valgrind clean need-sqlite3
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+build: ## the extension, release build, as ./crsql.so (.dylib, .dll)
+	$(CARGO) build --release --locked
+	@# Copied aside and renamed: a process that has the old library mapped keeps it whole.
+	@cp "$(TARGET)/release/$(BUILT)" "$(LIBRARY).new" && mv -f "$(LIBRARY).new" "$(LIBRARY)"
+	@echo "built ./$(LIBRARY)"
+
+demo: build need-sqlite3 ## two databases edited apart and synced, in the stock sqlite3 shell
+	SQLITE3="$(SQLITE3)" examples/demo.sh
+
+test: need-sqlite3 ## every test: Rust, SQL scripts, documents, house rules
+	$(CARGO) test --locked
+
+lint: $(DENY) ## formatting, clippy, licences and sources of what we depend on
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	"$(DENY)" --locked check licenses bans sources
+
+audit: $(DENY) ## known advisories and yanked crates (reads the network)
+	"$(DENY)" --locked check advisories
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install --root $(TOOLS) --locked cargo-deny
+
+bench: build ## the benchmarks, in full
+	$(CARGO) run --release --locked --manifest-path benches/Cargo.toml
+
+bench-quick: build ## the benchmarks, small and fast
+	$(CARGO) run --release --locked --manifest-path benches/Cargo.toml -- --quick
+
+fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
+	$(CARGO) run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(SECONDS)
+
+valgrind: build need-sqlite3 ## the smoke script under valgrind: no bad access, no leak
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	$(VALGRIND) --quiet --error-exitcode=9 --leak-check=full \
+		$(SQLITE3) -batch -bail -cmd '.load ./crsql' :memory: < tests/sql/smoke.sql
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -f crsql.so crsql.dylib crsql.dll
+
+need-sqlite3:
+	@command -v $(SQLITE3) >/dev/null || { echo "The sqlite3 shell is missing: install the package" \
+		"sqlite3 (Debian, Ubuntu) or sqlite (Fedora, Alpine, Homebrew)."; exit 1; }
