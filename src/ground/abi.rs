@@ -159,3 +159,21 @@ pub(super) struct sqlite3_index_info {
     pub idxFlags: c_int,
     pub colUsed: u64,
 }
+
+/// A file system layer of the host's, as far as we look: its clock.
+#[repr(C)]
+pub(super) struct sqlite3_vfs {
+    pub iVersion: c_int,
+    pub szOsFile: c_int,
+    pub mxPathname: c_int,
+    pub pNext: *mut sqlite3_vfs,
+    pub zName: *const c_char,
+    pub pAppData: *mut c_void,
+    pub files: [*const c_void; 8],
+    pub xRandomness: *const c_void,
+    pub xSleep: *const c_void,
+    pub xCurrentTime: Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut f64) -> c_int>,
+    pub xGetLastError: *const c_void,
+    /// From version 2 on.
+    pub xCurrentTimeInt64: Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut i64) -> c_int>,
+}

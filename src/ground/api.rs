@@ -160,6 +160,11 @@ slots! {
     118 clear_bindings(s: Stmt) -> c_int;
     119 create_module_v2(db: Db, name: *const c_char, m: *const sqlite3_module, p: *mut c_void,
         d: Destroy) -> c_int;
+    95 table_column_metadata(
+        db: Db, schema: *const c_char, table: *const c_char, column: *const c_char,
+        kind: *mut *const c_char, collation: *mut *const c_char,
+        notnull: *mut c_int, key: *mut c_int, autoincrement: *mut c_int
+    ) -> c_int;
     127 file_control(db: Db, schema: *const c_char, op: c_int, p: *mut c_void) -> c_int;
     137 result_error_nomem(c: Ctx);
     146 result_error_code(c: Ctx, code: c_int);

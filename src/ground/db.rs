@@ -1,7 +1,7 @@
 //! The connection: a handle that does not own it. It is good for as long as the connection is
 //! open, which every callback can rely on; nothing here keeps it open.
 
-use super::abi::{SQLITE_OK, sqlite3, sqlite3_stmt};
+use super::abi::{SQLITE_OK, sqlite3, sqlite3_stmt, sqlite3_vfs};
 use super::api;
 use super::fence::lossy;
 use super::stmt::{Prep, Stmt};
@@ -11,12 +11,25 @@ use std::ptr::{null, null_mut};
 
 /// `SQLITE_FCNTL_DATA_VERSION`
 const FCNTL_DATA_VERSION: c_int = 35;
+/// `SQLITE_FCNTL_VFS_POINTER`
+const FCNTL_VFS_POINTER: c_int = 27;
+/// The Julian day number of 1970-01-01, in milliseconds.
+const UNIX_EPOCH_JULIAN_MS: i64 = 210_866_760_000_000;
 /// `SQLITE_TXN_WRITE`
 const TXN_WRITE: c_int = 2;
 
 /// A connection of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Db(*mut sqlite3);
+
+/// What SQLite knows of a column beside its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// The name of its collation.
+    pub collation: String,
+    /// AUTOINCREMENT
+    pub autoincrement: bool,
+}
 
 impl Db {
     /// The handle of an open connection; only callbacks of SQLite make one.
@@ -116,6 +129,57 @@ impl Db {
         }
         // SAFETY: a table was adopted.
         unsafe { api::libversion_number() }
+    }
+
+    /// The wall clock of the main database's file system layer, in milliseconds since 1970. All
+    /// our time comes through here, so whoever brings a layer of its own brings the time too.
+    pub fn now_unix_ms(self) -> i64 {
+        let mut vfs: *mut sqlite3_vfs = null_mut();
+        let out = (&raw mut vfs).cast();
+        // SAFETY: the connection is open; this operation writes one pointer, which stays good for
+        // as long as it is. A layer of version 2 has the second clock.
+        unsafe {
+            api::file_control(self.0, c"main".as_ptr(), FCNTL_VFS_POINTER, out);
+            let Some(v) = vfs.as_ref() else { return 0 };
+            let mut julian_ms = 0i64;
+            if v.iVersion >= 2
+                && let Some(clock) = v.xCurrentTimeInt64
+                && clock(vfs, &raw mut julian_ms) == SQLITE_OK
+            {
+                return julian_ms.saturating_sub(UNIX_EPOCH_JULIAN_MS);
+            }
+            let mut days = 0f64;
+            match v.xCurrentTime {
+                Some(clock) if clock(vfs, &raw mut days) == SQLITE_OK => {
+                    ((days * 86_400_000.0) as i64).saturating_sub(UNIX_EPOCH_JULIAN_MS)
+                }
+                _ => 0,
+            }
+        }
+    }
+
+    /// What SQLite knows of a column of the main database beside its type.
+    pub fn table_column(self, table: &str, column: &str) -> Result<TableColumn> {
+        let (table, column) = (c_string(table)?, c_string(column)?);
+        let mut collation = null();
+        let mut autoincrement = 0;
+        // SAFETY: the connection is open; places that are null are not written; the collation's
+        // name is copied before the schema can change.
+        unsafe {
+            let code = api::table_column_metadata(
+                self.0,
+                c"main".as_ptr(),
+                table.as_ptr(),
+                column.as_ptr(),
+                null_mut(),
+                &raw mut collation,
+                null_mut(),
+                null_mut(),
+                &raw mut autoincrement,
+            );
+            self.check(code)?;
+            Ok(TableColumn { collation: lossy(collation), autoincrement: autoincrement != 0 })
+        }
     }
 
     /// A number that changes with every commit to the main database, by this connection or, once

@@ -20,12 +20,19 @@
 //! | `vtab`     | the traits of virtual tables                                      |
 //! | `methods`  | the C side of those traits                                        |
 //! | `quote`    | names and text as SQL                                             |
+//! | `cache`    | kept statements, and how they do not hinder a close               |
+//! | `store`    | our own tables                                                    |
+//! | `shape`    | a table as SQLite tells it, and why it cannot be replicated       |
+//! | `triggers` | the text of our triggers                                          |
+//! | `catalog`  | the replicated tables, their columns and ids                      |
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod abi;
 mod api;
 mod args;
+pub mod cache;
+pub mod catalog;
 mod db;
 mod entry;
 mod fence;
@@ -34,7 +41,10 @@ mod index;
 mod methods;
 mod out;
 pub mod quote;
+pub mod shape;
 mod stmt;
+pub mod store;
+pub mod triggers;
 mod vtab;
 
 pub use abi::sqlite3;

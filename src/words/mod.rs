@@ -5,10 +5,15 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod dot;
 pub mod error;
 pub mod fract;
+pub mod key;
+pub mod keylist;
+pub mod merge;
 pub mod pack;
 pub mod ranges;
+pub mod rowclock;
 pub mod uuid;
 pub mod value;
 pub mod vector;

@@ -1,0 +1,174 @@
+//! The scalar functions.
+
+use std::rc::Rc;
+
+use super::args::{table, text, whole};
+use super::entry::VERSION;
+use crate::ground::{Args, Db, FnFlags, Out};
+use crate::rooms::session::Session;
+use crate::rooms::{alter, capture, config, enable, identity};
+use crate::words::error::{Error, Result};
+use crate::words::value::{Value, ValueRef};
+use crate::words::{clock, fract, pack, uuid};
+
+type F = fn(&Rc<Session>, Args<'_>, &mut Out<'_>) -> Result<()>;
+
+/// What changes state on request cannot be called from a schema.
+const ON_REQUEST: u32 = FnFlags::DIRECTONLY;
+/// What the triggers call, and what is harmless anywhere.
+const ANYWHERE: u32 = FnFlags::INNOCUOUS;
+const PURE: u32 = FnFlags::INNOCUOUS | FnFlags::DETERMINISTIC;
+
+const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
+    ("crsql_internal_insert", &[-1], ANYWHERE, capture::insert),
+    ("crsql_internal_update", &[-1], ANYWHERE, capture::update),
+    ("crsql_internal_delete", &[-1], ANYWHERE, capture::delete),
+    ("crsql_internal_assigned", &[-1], ANYWHERE, capture::assigned),
+    ("crsql_internal_foreign", &[-1], ANYWHERE, capture::foreign),
+    ("crsql_internal_sync_bit", &[0, 1], ANYWHERE, sync_bit),
+    ("crsql_as_crr", &[1, 2], ON_REQUEST, as_crr),
+    ("crsql_as_table", &[1, 2], ON_REQUEST, as_table),
+    ("crsql_begin_alter", &[1, 2], ON_REQUEST, begin_alter),
+    ("crsql_commit_alter", &[1, 2, 3], ON_REQUEST, commit_alter),
+    ("crsql_site_id", &[0], ANYWHERE, site_id),
+    ("crsql_db_version", &[0], ANYWHERE, db_version),
+    ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
+    ("crsql_rows_impacted", &[0], ANYWHERE, rows_impacted),
+    ("crsql_config_set", &[2], ON_REQUEST, config_set),
+    ("crsql_config_get", &[1], ON_REQUEST, config_get),
+    ("crsql_finalize", &[0], ON_REQUEST, finalize),
+    ("crsql_version", &[0], PURE, version),
+    ("crsql_pack_columns", &[-1], PURE, pack_columns),
+    ("crsql_fract_key_between", &[2], PURE, fract_key_between),
+    ("crsql_uuid7", &[0], ANYWHERE, uuid7),
+    ("crsql_time", &[1], PURE, time),
+];
+
+/// Puts the functions on a connection.
+pub fn register(db: Db, session: &Rc<Session>) -> Result<()> {
+    for (name, arities, flags, f) in FUNCTIONS {
+        for n in *arities {
+            db.function(name, *n, *flags, session, *f)?;
+        }
+    }
+    Ok(())
+}
+
+fn done(out: &mut Out<'_>) -> Result<()> {
+    out.text("OK");
+    Ok(())
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn as_crr(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    enable::as_crr(s, table("crsql_as_crr", args)?)?;
+    done(out)
+}
+
+fn as_table(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    enable::as_table(s, table("crsql_as_table", args)?)?;
+    done(out)
+}
+
+fn begin_alter(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    alter::begin(s, table("crsql_begin_alter", args)?)?;
+    done(out)
+}
+
+fn commit_alter(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    alter::commit(s, table("crsql_commit_alter", args)?)?;
+    done(out)
+}
+
+fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    match identity::site_id(s)? {
+        Some(id) => out.blob(&id),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+fn db_version(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.int(count(identity::db_version(s)?));
+    Ok(())
+}
+
+fn next_db_version(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.int(count(identity::next_db_version(s)?));
+    Ok(())
+}
+
+fn rows_impacted(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.int(s.memory.borrow().rows_impacted);
+    Ok(())
+}
+
+/// 1 while a merge runs. An argument is accepted and changes nothing: merging is not something
+/// that a caller switches.
+fn sync_bit(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.int(i64::from(s.is_merging()));
+    Ok(())
+}
+
+fn config_set(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    config::set(s, text("crsql_config_set", args, 0)?, args.get(1))?;
+    out.value(args.get(1));
+    Ok(())
+}
+
+fn config_get(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let value: Value = config::get(s, text("crsql_config_get", args, 0)?)?;
+    out.value(value.as_ref());
+    Ok(())
+}
+
+fn finalize(_: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    done(out)
+}
+
+fn version(_: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.text(VERSION);
+    Ok(())
+}
+
+fn pack_columns(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let values: Vec<ValueRef<'_>> = (0..args.len()).map(|i| args.get(i)).collect();
+    let mut bytes = Vec::new();
+    pack::pack(&mut bytes, values.into_iter())
+        .map_err(|e| Error::new(e.code, format!("crsql_pack_columns: {}", e.text)))?;
+    out.blob(&bytes);
+    Ok(())
+}
+
+fn fract_key_between(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let key = |i| match args.get(i) {
+        ValueRef::Null => Ok(None),
+        _ => text("crsql_fract_key_between", args, i).map(Some),
+    };
+    let made = fract::key_between(key(0)?, key(1)?)
+        .map_err(|e| Error::new(e.code, format!("crsql_fract_key_between: {}", e.text)))?;
+    out.text(&made);
+    Ok(())
+}
+
+fn uuid7(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let mut random = [0u8; 10];
+    s.db.randomness(&mut random);
+    let ms = u64::try_from(s.db.now_unix_ms()).unwrap_or(0);
+    out.text(&uuid::uuid7(ms, random));
+    Ok(())
+}
+
+fn time(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    if matches!(args.get(0), ValueRef::Null) {
+        out.null();
+        return Ok(());
+    }
+    let stamp = u64::try_from(whole("crsql_time", args, 0)?)
+        .map_err(|_| Error::refused("crsql_time: a stamp is not negative"))?;
+    out.text(&clock::to_utc_text(stamp));
+    Ok(())
+}

@@ -1,0 +1,397 @@
+//! The replicated tables as they are now: our register of ids (`crsql_tables`, `crsql_columns`)
+//! joined with the schema as SQLite tells it.
+//!
+//! A table is found by its triggers, which SQLite carries along when it is renamed, and its
+//! columns by the update trigger's text, which SQLite rewrites. A column that neither the
+//! register nor the trigger knows was added; it takes the next id. What is read here is kept
+//! until the schema changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::cache::{Cache, Fixed};
+use super::shape::{self, Column, Shape};
+use super::{Db, store, triggers};
+use crate::words::affinity::Affinity;
+use crate::words::error::{Error, Result};
+use crate::words::key::KeyKind;
+use crate::words::value::ValueRef;
+
+const TABLE: Fixed =
+    Fixed(20, "SELECT name, former, shape FROM crsql_tables WHERE tid = ?1 AND dropped IS NULL");
+const COLUMNS: Fixed = Fixed(
+    21,
+    "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
+);
+const BY_NAME: Fixed =
+    Fixed(22, "SELECT tid, name, former FROM crsql_tables WHERE dropped IS NULL ORDER BY tid");
+const TRIGGERS: Fixed = Fixed(
+    23,
+    "SELECT tbl_name, sql, name FROM main.sqlite_schema
+     WHERE type = 'trigger' AND name >= ?1 AND name < ?2",
+);
+
+/// One replicated column.
+#[derive(Clone, Debug)]
+pub struct Col {
+    /// Its id, never used again.
+    pub id: u32,
+    /// Its present name.
+    pub name: String,
+    /// Names it had before.
+    pub former: Vec<String>,
+    /// Its affinity.
+    pub affinity: Affinity,
+    /// NOT NULL
+    pub notnull: bool,
+    /// The text of its default.
+    pub default: Option<String>,
+    /// The declared type.
+    pub declared: String,
+}
+
+/// One column of the key.
+#[derive(Clone, Debug)]
+pub struct KeyCol {
+    /// Its present name.
+    pub name: String,
+    /// Its affinity.
+    pub affinity: Affinity,
+    /// A value may be stored in other than its canonical form.
+    pub loose: bool,
+}
+
+/// One replicated table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its id, never used again.
+    pub tid: u32,
+    /// Its present name.
+    pub name: String,
+    /// Names it had before.
+    pub former: Vec<String>,
+    /// Its shape number.
+    pub shape: u32,
+    /// How its keys are stored.
+    pub kind: KeyKind,
+    /// STRICT
+    pub strict: bool,
+    /// The key columns, in the order of the key.
+    pub keys: Vec<KeyCol>,
+    /// The live replicated columns, by id.
+    pub cols: Vec<Col>,
+    /// The ids of the columns that the update trigger passes, in its order.
+    pub watched: Vec<u32>,
+    /// The columns that are in the register but gone from the table.
+    pub gone: Vec<u32>,
+    /// One more than the greatest column id ever given.
+    pub next_id: u32,
+}
+
+impl Table {
+    /// The position in `cols` of a column id.
+    pub fn position(&self, id: u32) -> Option<usize> {
+        self.cols.binary_search_by_key(&id, |c| c.id).ok()
+    }
+
+    /// The column with this name, now or, where no other has it now, before.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        let now = self.cols.iter().position(|c| c.name.eq_ignore_ascii_case(name));
+        now.or_else(|| self.cols.iter().position(|c| c.former.iter().any(|f| f == name)))
+    }
+
+    /// The ids of the live columns.
+    pub fn ids(&self) -> Vec<u32> {
+        self.cols.iter().map(|c| c.id).collect()
+    }
+
+    /// How many ids a row stamp covers: one more than the greatest live one.
+    pub fn cover(&self) -> u32 {
+        self.cols.last().map_or(0, |c| c.id + 1)
+    }
+
+    /// Columns that the update trigger does not name.
+    pub fn unwatched(&self) -> impl Iterator<Item = &Col> {
+        self.cols.iter().filter(|c| !self.watched.contains(&c.id))
+    }
+
+    /// The name of its clock table.
+    pub fn clock(&self) -> String {
+        clock_table(self.tid)
+    }
+}
+
+/// The name of a table's clock table.
+pub fn clock_table(tid: u32) -> String {
+    format!("crsql_clock_{tid}")
+}
+
+/// What has been read of the catalog, for one connection.
+#[derive(Default)]
+pub struct Catalog {
+    tables: RefCell<HashMap<u32, Rc<Table>>>,
+    names: RefCell<Option<Rc<Names>>>,
+    last: RefCell<Option<Rc<Table>>>,
+    version: Cell<i64>,
+    installed: Cell<bool>,
+}
+
+/// Which table has which name, in lower case, and which had it before.
+#[derive(Default, Debug)]
+pub struct Names {
+    now: HashMap<String, u32>,
+    before: HashMap<String, u32>,
+    /// All ids.
+    pub all: Vec<u32>,
+}
+
+impl Catalog {
+    /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
+    pub fn refresh(&self, cache: &Cache) -> Result<bool> {
+        let version = store::schema_version(cache)?;
+        if version != self.version.get() || !self.installed.get() {
+            self.forget();
+            cache.forget_tables();
+            self.installed.set(store::installed(cache)?);
+            if self.installed.get() {
+                store::check_format(cache)?;
+            }
+            self.version.set(version);
+        }
+        Ok(self.installed.get())
+    }
+
+    /// Forgets what was read.
+    pub fn forget(&self) {
+        self.tables.borrow_mut().clear();
+        self.names.borrow_mut().take();
+        self.last.borrow_mut().take();
+        self.version.set(-1);
+    }
+
+    /// The replicated table with this id, or None where there is none.
+    pub fn table(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Rc<Table>>> {
+        if let Some(t) = self.last.borrow().as_ref().filter(|t| t.tid == tid) {
+            return Ok(Some(Rc::clone(t)));
+        }
+        let kept = self.tables.borrow().get(&tid).cloned();
+        let table = match kept {
+            Some(t) => t,
+            None => match load(cache, db, tid)? {
+                Some(t) => Rc::new(t),
+                None => return Ok(None),
+            },
+        };
+        self.tables.borrow_mut().insert(tid, Rc::clone(&table));
+        *self.last.borrow_mut() = Some(Rc::clone(&table));
+        Ok(Some(table))
+    }
+
+    /// The names of all replicated tables.
+    pub fn names(&self, cache: &Cache) -> Result<Rc<Names>> {
+        if let Some(names) = self.names.borrow().as_ref() {
+            return Ok(Rc::clone(names));
+        }
+        let mut names = Names::default();
+        let mut stmt = cache.fixed(BY_NAME)?;
+        while stmt.step()? {
+            let tid = table_id(stmt.int(0))?;
+            names.now.insert(stmt.string(1).to_lowercase(), tid);
+            for f in json_names(stmt.text(2))? {
+                names.before.insert(f.to_lowercase(), tid);
+            }
+            names.all.push(tid);
+        }
+        drop(stmt);
+        let names = Rc::new(names);
+        *self.names.borrow_mut() = Some(Rc::clone(&names));
+        Ok(names)
+    }
+
+    /// The replicated table that has this name now or, where no other has it now, had it before.
+    pub fn named(&self, cache: &Cache, db: Db, name: &str) -> Result<Option<Rc<Table>>> {
+        let names = self.names(cache)?;
+        let lower = name.to_lowercase();
+        match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
+            Some(tid) => self.table(cache, db, *tid),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A table's id as our tables hold it.
+pub fn table_id(i: i64) -> Result<u32> {
+    u32::try_from(i).map_err(|_| Error::corrupt(format!("{i} is not a table's id")))
+}
+
+/// A JSON array of names as our tables hold it.
+pub fn json_names(text: &[u8]) -> Result<Vec<String>> {
+    serde_json::from_slice(text)
+        .map_err(|e| Error::corrupt(format!("a list of former names is not JSON: {e}")))
+}
+
+/// What the triggers of a table tell of it.
+pub struct Seen {
+    /// The present name of the table.
+    pub name: String,
+    /// The present names of keys and watched columns, or None where no trigger lists them.
+    pub listed: Option<Vec<String>>,
+    /// The present names of columns by id, between begin_alter and commit_alter.
+    pub altering: Vec<(u32, String)>,
+    /// The text of all triggers that are there, by name.
+    pub texts: Vec<(String, String)>,
+}
+
+/// Reads the triggers of the table with this id; None where it has none.
+pub fn seen(cache: &Cache, tid: u32) -> Result<Option<Seen>> {
+    let prefix = triggers::prefix(tid);
+    let mut end = prefix.clone();
+    end.pop();
+    end.push('!');
+    let mut stmt = cache.fixed(TRIGGERS)?;
+    stmt.bind(1, ValueRef::Text(prefix.as_bytes()))?;
+    stmt.bind(2, ValueRef::Text(end.as_bytes()))?;
+    let mut out: Option<Seen> = None;
+    while stmt.step()? {
+        let (table, sql, name) = (stmt.string(0), stmt.string(1), stmt.string(2));
+        let found = out.get_or_insert_with(|| Seen {
+            name: table,
+            listed: None,
+            altering: Vec::new(),
+            texts: Vec::new(),
+        });
+        let what = name.strip_prefix(&prefix).unwrap_or("");
+        if what.starts_with("update") {
+            found.listed = Some(triggers::columns_of_update(&sql)?);
+        } else if let Some(id) = what.strip_prefix("altering ").and_then(|id| id.parse().ok()) {
+            found.altering.push((id, triggers::column_of_altering(&sql)?));
+        }
+        found.texts.push((name, sql));
+    }
+    Ok(out)
+}
+
+struct Registered {
+    id: u32,
+    name: String,
+    former: Vec<String>,
+    watched: bool,
+    dropped: bool,
+}
+
+fn registered(cache: &Cache, tid: u32) -> Result<Vec<Registered>> {
+    let mut stmt = cache.fixed(COLUMNS)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        out.push(Registered {
+            id: table_id(stmt.int(0))?,
+            name: stmt.string(1),
+            former: json_names(stmt.text(2))?,
+            watched: stmt.int(3) != 0,
+            dropped: !stmt.is_null(4),
+        });
+    }
+    Ok(out)
+}
+
+fn load(cache: &Cache, db: Db, tid: u32) -> Result<Option<Table>> {
+    let mut stmt = cache.fixed(TABLE)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    if !stmt.step()? {
+        return Ok(None);
+    }
+    let (name, former, shape) = (stmt.string(0), json_names(stmt.text(1))?, table_id(stmt.int(2))?);
+    drop(stmt);
+    let seen = seen(cache, tid)?;
+    let now = seen.as_ref().map_or(name.as_str(), |s| s.name.as_str());
+    let Some(found) = shape::read(db, now)? else { return Ok(None) };
+    let mut columns = registered(cache, tid)?;
+    let listed = seen.as_ref().and_then(|s| s.listed.as_ref());
+    if let Some(listed) = listed {
+        follow(&mut columns, listed, found.keys.len());
+    }
+    for (id, now) in seen.iter().flat_map(|s| &s.altering) {
+        columns.iter_mut().filter(|c| c.id == *id).for_each(|c| rename(c, now));
+    }
+    let mut table = join(tid, shape, found, columns);
+    table.former = with_former(former, &name, &table.name);
+    Ok(Some(table))
+}
+
+fn with_former(mut former: Vec<String>, was: &str, now: &str) -> Vec<String> {
+    if !was.eq_ignore_ascii_case(now) && !former.iter().any(|f| f == was) {
+        former.push(was.to_string());
+    }
+    former.retain(|f| f != now);
+    former
+}
+
+/// Gives the watched columns the names that the trigger's text has for them now.
+fn follow(columns: &mut [Registered], listed: &[String], keys: usize) {
+    let watched = columns.iter_mut().filter(|c| c.watched && !c.dropped);
+    for (column, now) in watched.zip(listed.iter().skip(keys)) {
+        rename(column, now);
+    }
+}
+
+fn rename(column: &mut Registered, now: &str) {
+    if column.name != *now {
+        column.former = with_former(std::mem::take(&mut column.former), &column.name, now);
+        column.name = now.to_string();
+    }
+}
+
+fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
+    let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
+    let watched = columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
+    let mut cols = Vec::new();
+    let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();
+    let mut gone = Vec::new();
+    for c in columns.into_iter().filter(|c| !c.dropped) {
+        let slot = rest
+            .iter_mut()
+            .find(|r| r.as_ref().is_some_and(|r| r.name.eq_ignore_ascii_case(&c.name)));
+        match slot.and_then(Option::take) {
+            Some(found) => cols.push(col(c.id, c.former, found)),
+            None => gone.push(c.id),
+        }
+    }
+    for found in rest.into_iter().flatten() {
+        cols.push(col(next_id, Vec::new(), found));
+        next_id += 1;
+    }
+    cols.sort_by_key(|c| c.id);
+    let keys = found
+        .keys
+        .into_iter()
+        .map(|c| KeyCol { name: c.name, loose: c.affinity == Affinity::Blob, affinity: c.affinity })
+        .collect();
+    let kind = if found.rowid_key { KeyKind::Int } else { KeyKind::Packed };
+    Table {
+        tid,
+        name: found.name,
+        former: Vec::new(),
+        shape,
+        kind,
+        strict: found.strict,
+        keys,
+        cols,
+        watched,
+        gone,
+        next_id,
+    }
+}
+
+fn col(id: u32, former: Vec<String>, c: Column) -> Col {
+    Col {
+        id,
+        name: c.name,
+        former,
+        affinity: c.affinity,
+        notnull: c.notnull,
+        default: c.default,
+        declared: c.declared,
+    }
+}

@@ -1,0 +1,208 @@
+//! Our own tables: made by the first `crsql_as_crr`, opened with a check of their format, and the
+//! row `crsql_state` that says what this file is.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::cache::{Cache, Fixed};
+use super::{Db, Prep};
+use crate::words::dot::SiteId;
+use crate::words::error::{Error, Result};
+use crate::words::value::ValueRef;
+
+/// The format that this code writes.
+pub const FORMAT: i64 = 1;
+
+const TABLES: &str = include_str!("../../sql/tables.sql");
+
+const INSTALLED: Fixed =
+    Fixed(1, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'crsql_state'");
+const FOREIGN: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'crsql_master'";
+const FORMATS: Fixed = Fixed(2, "SELECT format, oldest_reader FROM crsql_state");
+const SITE_OF: Fixed = Fixed(3, "SELECT site_id FROM crsql_sites WHERE ordinal = ?1");
+const ORDINAL_OF: Fixed = Fixed(4, "SELECT ordinal FROM crsql_sites WHERE site_id = ?1");
+const ADD_SITE: Fixed = Fixed(
+    5,
+    "INSERT INTO crsql_sites(ordinal, site_id)
+     VALUES((SELECT coalesce(max(ordinal), -1) + 1 FROM crsql_sites), ?1)",
+);
+const SCHEMA_VERSION: Fixed = Fixed(6, "PRAGMA main.schema_version");
+const SCHEMA_SEEN: Fixed = Fixed(7, "SELECT schema FROM crsql_state");
+const SET_SCHEMA_SEEN: Fixed = Fixed(8, "UPDATE crsql_state SET schema = ?1");
+const SELF: Fixed = Fixed(9, "SELECT self FROM crsql_state");
+const CONFIG_GET: Fixed = Fixed(10, "SELECT value FROM crsql_config WHERE key = ?1");
+const CONFIG_SET: Fixed = Fixed(
+    11,
+    "INSERT INTO crsql_config(key, value) VALUES(?1, ?2)
+     ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+);
+
+/// Whether this file has our tables.
+pub fn installed(cache: &Cache) -> Result<bool> {
+    let mut stmt = cache.fixed(INSTALLED)?;
+    stmt.step()?;
+    Ok(stmt.int(0) > 0)
+}
+
+/// Refuses a file whose format this code cannot read.
+pub fn check_format(cache: &Cache) -> Result<()> {
+    let mut stmt = cache.fixed(FORMATS)?;
+    if !stmt.step()? {
+        return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
+    }
+    let (format, reader) = (stmt.int(0), stmt.int(1));
+    if reader > FORMAT || format < 1 {
+        return Err(Error::refused(format!(
+            "this file has crsql format {format}, which needs a crsql that reads format {reader}; \
+             this one reads up to {FORMAT}: load a newer crsql"
+        )));
+    }
+    Ok(())
+}
+
+/// Makes our tables and this file's identity. The caller holds a savepoint.
+pub fn install(db: Db) -> Result<()> {
+    let mut foreign = db.prepare(FOREIGN, Prep::Once)?;
+    foreign.step()?;
+    if foreign.int(0) > 0 {
+        return Err(Error::refused(
+            "this file was made by cr-sqlite (it has a table crsql_master); crsql cannot take such \
+             files over yet: copy the plain tables into a new database and enable them there",
+        ));
+    }
+    drop(foreign);
+    db.exec(TABLES)?;
+    let site = random_site(db);
+    let mut stmt =
+        db.prepare("INSERT INTO crsql_sites(ordinal, site_id) VALUES(0, ?1)", Prep::Once)?;
+    stmt.bind(1, ValueRef::Blob(&site))?;
+    stmt.run()?;
+    db.exec(&format!(
+        "INSERT INTO crsql_state(id, format, oldest_reader, self, clock, mark, schema)
+         VALUES(1, {FORMAT}, {FORMAT}, 0, 0, 0, 0)"
+    ))
+}
+
+/// 16 random bytes with the marks of a version 4 UUID.
+pub fn random_site(db: Db) -> SiteId {
+    let mut site = [0u8; 16];
+    db.randomness(&mut site);
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut site;
+    *version = (*version & 0x0f) | 0x40;
+    *variant = (*variant & 0x3f) | 0x80;
+    site
+}
+
+/// SQLite's count of schema changes in the main database.
+pub fn schema_version(cache: &Cache) -> Result<i64> {
+    let mut stmt = cache.fixed(SCHEMA_VERSION)?;
+    stmt.step()?;
+    Ok(stmt.int(0))
+}
+
+/// That count as it was when `crsql_tables` last agreed with the schema.
+pub fn schema_seen(cache: &Cache) -> Result<i64> {
+    let mut stmt = cache.fixed(SCHEMA_SEEN)?;
+    stmt.step()?;
+    Ok(stmt.int(0))
+}
+
+/// Records that `crsql_tables` agrees with the schema.
+pub fn set_schema_seen(cache: &Cache, version: i64) -> Result<()> {
+    let mut stmt = cache.fixed(SET_SCHEMA_SEEN)?;
+    stmt.bind_int(1, version)?;
+    stmt.run()
+}
+
+/// The ordinal of this file's own site.
+pub fn own_ordinal(cache: &Cache) -> Result<u32> {
+    let mut stmt = cache.fixed(SELF)?;
+    stmt.step()?;
+    ordinal(stmt.int(0))
+}
+
+/// A site's ordinal as our tables hold it.
+pub fn ordinal(i: i64) -> Result<u32> {
+    u32::try_from(i).map_err(|_| Error::corrupt(format!("{i} is not a site's ordinal")))
+}
+
+/// A setting, or None.
+pub fn config(cache: &Cache, key: &str) -> Result<Option<crate::words::value::Value>> {
+    let mut stmt = cache.fixed(CONFIG_GET)?;
+    stmt.bind_text(1, key.as_bytes())?;
+    Ok(if stmt.step()? { Some(stmt.value(0).to_owned()) } else { None })
+}
+
+/// Stores a setting.
+pub fn set_config(cache: &Cache, key: &str, value: ValueRef<'_>) -> Result<()> {
+    let mut stmt = cache.fixed(CONFIG_SET)?;
+    stmt.bind_text(1, key.as_bytes())?;
+    stmt.bind(2, value)?;
+    stmt.run()
+}
+
+/// The sites of this file by ordinal and back. A pair once committed never changes, so what was
+/// read may be kept; what was read inside a transaction that rolled back is forgotten.
+#[derive(Default)]
+pub struct Sites {
+    ids: RefCell<HashMap<u32, SiteId>>,
+    ordinals: RefCell<HashMap<SiteId, u32>>,
+}
+
+impl Sites {
+    /// The site with this ordinal.
+    pub fn id(&self, cache: &Cache, ordinal: u32) -> Result<SiteId> {
+        if let Some(id) = self.ids.borrow().get(&ordinal) {
+            return Ok(*id);
+        }
+        let mut stmt = cache.fixed(SITE_OF)?;
+        stmt.bind_int(1, i64::from(ordinal))?;
+        if !stmt.step()? {
+            return Err(Error::corrupt(format!("crsql_sites has no site with ordinal {ordinal}")));
+        }
+        let id: SiteId = stmt
+            .blob(0)
+            .try_into()
+            .map_err(|_| Error::corrupt("crsql_sites holds a site that does not have 16 bytes"))?;
+        self.keep(ordinal, id);
+        Ok(id)
+    }
+
+    /// The ordinal of this site, if the file has heard of it.
+    pub fn find(&self, cache: &Cache, id: &SiteId) -> Result<Option<u32>> {
+        if let Some(ordinal) = self.ordinals.borrow().get(id) {
+            return Ok(Some(*ordinal));
+        }
+        let mut stmt = cache.fixed(ORDINAL_OF)?;
+        stmt.bind_blob(1, id)?;
+        if !stmt.step()? {
+            return Ok(None);
+        }
+        let found = ordinal(stmt.int(0))?;
+        self.keep(found, *id);
+        Ok(Some(found))
+    }
+
+    /// The ordinal of this site, which is given one if it has none.
+    pub fn intern(&self, cache: &Cache, id: &SiteId) -> Result<u32> {
+        if let Some(found) = self.find(cache, id)? {
+            return Ok(found);
+        }
+        let mut stmt = cache.fixed(ADD_SITE)?;
+        stmt.bind_blob(1, id)?;
+        stmt.run()?;
+        self.find(cache, id)?
+            .ok_or_else(|| Error::corrupt("a site that was just written cannot be found"))
+    }
+
+    /// Forgets what was read, after a rollback.
+    pub fn forget(&self) {
+        self.ids.borrow_mut().clear();
+        self.ordinals.borrow_mut().clear();
+    }
+
+    fn keep(&self, ordinal: u32, id: SiteId) {
+        self.ids.borrow_mut().insert(ordinal, id);
+        self.ordinals.borrow_mut().insert(id, ordinal);
+    }
+}

@@ -1,0 +1,303 @@
+//! Schema change: our register of tables and columns follows the schema, and the triggers follow
+//! both. Plain ALTER needs no ceremony; what SQLite refuses while our triggers are there works
+//! between `crsql_begin_alter` and `crsql_commit_alter`.
+
+use std::rc::Rc;
+
+use super::session::Session;
+use super::{flush, held, omits, rebuilt};
+use crate::ground::catalog::{self, Seen, Table, clock_table};
+use crate::ground::quote::ident;
+use crate::ground::shape;
+use crate::ground::triggers::{self, Watched};
+use crate::ground::{Prep, store};
+use crate::words::error::{Error, Result};
+use crate::words::value::ValueRef;
+
+/// Brings the register, the triggers and the clocks into agreement with the schema, where that
+/// has changed since they last agreed. The caller may write.
+pub fn reconcile(s: &Session) -> Result<()> {
+    if !s.installed()? || store::schema_seen(&s.cache)? == store::schema_version(&s.cache)? {
+        return Ok(());
+    }
+    let guards = application_has_triggers(s)?;
+    for tid in s.catalog.names(&s.cache)?.all.clone() {
+        reconcile_table(s, tid, guards)?;
+    }
+    settle_schema(s)?;
+    held::retry(s)
+}
+
+/// Records that register and schema agree.
+pub fn settle_schema(s: &Session) -> Result<()> {
+    if s.installed()? {
+        let version = store::schema_version(&s.cache)?;
+        if store::schema_seen(&s.cache)? != version {
+            store::set_schema_seen(&s.cache, version)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reconciles where this connection may write; where it may not, reads go on with what the
+/// catalog can tell by itself.
+pub fn reconcile_if_possible(s: &Rc<Session>, call: &str) -> Result<()> {
+    if !s.installed()? || store::schema_seen(&s.cache)? == store::schema_version(&s.cache)? {
+        return Ok(());
+    }
+    if s.db.readonly() == Some(true) || s.db.write_statement_running() {
+        return Ok(());
+    }
+    s.atomically(call, || {
+        s.enlist()?;
+        flush::flush(s)?;
+        reconcile(s)
+    })
+}
+
+fn reconcile_table(s: &Session, tid: u32, guards: bool) -> Result<()> {
+    let Some(seen) = catalog::seen(&s.cache, tid)? else {
+        return reconcile_unwatched(s, tid);
+    };
+    let Some(table) = s.find_table(tid)? else { return Ok(()) };
+    if !seen.altering.is_empty() {
+        return Ok(());
+    }
+    let expected = expected_triggers(&table, guards)?;
+    let same = seen.texts.len() == expected.len()
+        && expected.iter().all(|sql| seen.texts.iter().any(|(_, text)| text == sql));
+    let registered = registered_name(s, tid)?;
+    if same && registered == table.name && table.gone.is_empty() && whole(&table, &seen) {
+        return Ok(());
+    }
+    settle_columns(s, &table)?;
+    watch(s, &table)
+}
+
+/// Whether the update trigger names exactly the columns that there are.
+fn whole(table: &Table, seen: &Seen) -> bool {
+    table.unwatched().next().is_none()
+        && seen.listed.as_ref().is_some_and(|l| l.len() == table.keys.len() + table.cols.len())
+}
+
+/// A table without our triggers: dropped, or built anew under its name.
+fn reconcile_unwatched(s: &Session, tid: u32) -> Result<()> {
+    let name = registered_name(s, tid)?;
+    let found = shape::read(s.db, &name)?;
+    let fit = found.filter(|found| shape::refuse(s.db, found).is_ok());
+    let Some(_) = fit else {
+        return forget_id(s, tid, &name);
+    };
+    let table = s.table(tid)?;
+    if !rebuilt::holds_known_rows(s, &table)? {
+        return forget_id(s, tid, &name);
+    }
+    settle_columns(s, &table)?;
+    watch(s, &table)?;
+    rebuilt::reconcile_rows(s, &*s.table(tid)?)
+}
+
+fn registered_name(s: &Session, tid: u32) -> Result<String> {
+    let mut stmt = s.db.prepare("SELECT name FROM crsql_tables WHERE tid = ?1", Prep::Once)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    stmt.step()?;
+    Ok(stmt.string(0))
+}
+
+/// Whether anybody but us has a trigger here. Ours alone never write to a replicated table.
+pub fn application_has_triggers(s: &Session) -> Result<bool> {
+    Ok(s.ask_int(
+        "SELECT count(*) FROM (SELECT name, type FROM main.sqlite_schema
+                               UNION ALL SELECT name, type FROM temp.sqlite_schema)
+         WHERE type = 'trigger' AND name NOT LIKE 'crsql %'",
+    )? > 0)
+}
+
+fn watched(table: &Table, shape: u32) -> Watched<'_> {
+    Watched {
+        tid: table.tid,
+        name: &table.name,
+        shape,
+        keys: table.keys.iter().map(|k| k.name.as_str()).collect(),
+        columns: table.cols.iter().map(|c| c.name.as_str()).collect(),
+    }
+}
+
+/// The triggers that a table should have.
+pub fn expected_triggers(table: &Table, guards: bool) -> Result<Vec<String>> {
+    let w = watched(table, table.shape);
+    let mut all = triggers::capture(&w)?;
+    if guards {
+        all.extend(triggers::guards(&w)?);
+    }
+    Ok(all)
+}
+
+/// Writes the register's lines for a table as it is now, and its triggers.
+pub fn watch(s: &Session, table: &Table) -> Result<()> {
+    let shape = table.shape + 1;
+    let mut stmt = s.db.prepare(
+        "UPDATE crsql_tables SET name = ?2, former = ?3, shape = ?4 WHERE tid = ?1",
+        Prep::Once,
+    )?;
+    stmt.bind_int(1, i64::from(table.tid))?;
+    stmt.bind_text(2, table.name.as_bytes())?;
+    stmt.bind_text(3, json(&table.former).as_bytes())?;
+    stmt.bind_int(4, i64::from(shape))?;
+    stmt.run()?;
+    let mut stmt = s.db.prepare(
+        "INSERT INTO crsql_columns(tid, cid, name, former, watched) VALUES(?1, ?2, ?3, ?4, 1)
+         ON CONFLICT(tid, cid) DO UPDATE
+         SET name = excluded.name, former = excluded.former, watched = 1",
+        Prep::Once,
+    )?;
+    for c in &table.cols {
+        stmt.bind_int(1, i64::from(table.tid))?;
+        stmt.bind_int(2, i64::from(c.id))?;
+        stmt.bind_text(3, c.name.as_bytes())?;
+        stmt.bind_text(4, json(&c.former).as_bytes())?;
+        stmt.run()?;
+    }
+    drop(stmt);
+    drop_triggers(s, table.tid)?;
+    let mut table = table.clone();
+    table.shape = shape;
+    for sql in expected_triggers(&table, application_has_triggers(s)?)? {
+        s.db.exec(&sql)?;
+    }
+    s.catalog.forget();
+    s.installed()?;
+    Ok(())
+}
+
+fn json(names: &[String]) -> String {
+    serde_json::Value::from(names.to_vec()).to_string()
+}
+
+fn drop_triggers(s: &Session, tid: u32) -> Result<()> {
+    if let Some(seen) = catalog::seen(&s.cache, tid)? {
+        for (name, _) in &seen.texts {
+            s.db.exec(&format!("DROP TRIGGER main.{}", ident(name)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Columns that are gone from the table are dropped from the register; what they held is omitted.
+fn settle_columns(s: &Session, table: &Table) -> Result<()> {
+    for id in &table.gone {
+        omits::column(s, table, *id)?;
+        let mut stmt = s.db.prepare(
+            "UPDATE crsql_columns SET dropped = ?3, watched = 0 WHERE tid = ?1 AND cid = ?2",
+            Prep::Once,
+        )?;
+        stmt.bind_int(1, i64::from(table.tid))?;
+        stmt.bind_int(2, i64::from(*id))?;
+        stmt.bind_int(3, super::log::int(s.now()))?;
+        stmt.run()?;
+    }
+    Ok(())
+}
+
+/// Forgets a table that is there: triggers, clocks, register.
+pub fn forget_table(s: &Session, table: &Table) -> Result<()> {
+    drop_triggers(s, table.tid)?;
+    forget_id(s, table.tid, &table.name)
+}
+
+/// Forgets a table: what it held is omitted from now on.
+fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
+    omits::table(s, tid, name)?;
+    let mut stmt =
+        s.db.prepare("UPDATE crsql_tables SET dropped = ?2 WHERE tid = ?1", Prep::Once)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    stmt.bind_int(2, super::log::int(s.now()))?;
+    stmt.run()?;
+    drop(stmt);
+    s.cache.forget_tables();
+    // SQLite drops no table while a statement reads; then an empty one stays until it can.
+    let clock = clock_table(tid);
+    if s.db.exec(&format!("DROP TABLE IF EXISTS main.{clock}")).is_err() {
+        s.db.exec(&format!("DELETE FROM main.{clock}"))?;
+    }
+    s.catalog.forget();
+    s.installed()?;
+    Ok(())
+}
+
+fn named(s: &Session, call: &str, name: &str) -> Result<Rc<Table>> {
+    let found = if s.installed()? { s.named(name)? } else { None };
+    found.ok_or_else(|| {
+        Error::refused(format!("{call}: table {name} is not replicated; nothing to prepare"))
+    })
+}
+
+/// `crsql_begin_alter`: from here on ALTER may drop columns and the table may be built anew.
+pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
+    named(s, "crsql_begin_alter", name)?;
+    s.atomically("crsql_begin_alter", || {
+        s.enlist()?;
+        flush::flush(s)?;
+        reconcile(s)?;
+        let table = named(s, "crsql_begin_alter", name)?;
+        let Some(seen) = catalog::seen(&s.cache, table.tid)? else { return Ok(()) };
+        if !seen.altering.is_empty() {
+            return Ok(());
+        }
+        let update = format!("{}update", triggers::prefix(table.tid));
+        for (name, _) in seen.texts.iter().filter(|(name, _)| name.starts_with(&update)) {
+            s.db.exec(&format!("DROP TRIGGER main.{}", ident(name)))?;
+        }
+        for sql in triggers::altering(&watched(&table, table.shape), &table.ids())? {
+            s.db.exec(&sql)?;
+        }
+        s.catalog.forget();
+        settle_schema(s)
+    })
+}
+
+/// `crsql_commit_alter`: the register follows what was done since `crsql_begin_alter`.
+pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
+    if !s.installed()? {
+        return named(s, "crsql_commit_alter", name).map(|_| ());
+    }
+    s.atomically("crsql_commit_alter", || {
+        s.enlist()?;
+        flush::flush(s)?;
+        let table = named_or_altered(s, name)?;
+        let rebuilt = catalog::seen(&s.cache, table.tid)?.is_none();
+        if let Some(found) = shape::read(s.db, &table.name)? {
+            shape::refuse(s.db, &found)?;
+        }
+        let added: Vec<u32> =
+            table.ids().into_iter().filter(|id| !table.watched.contains(id)).collect();
+        settle_columns(s, &table)?;
+        watch(s, &table)?;
+        let table = s.table(table.tid)?;
+        rebuilt::backfill_columns(s, &table, &added)?;
+        if rebuilt {
+            rebuilt::reconcile_rows(s, &table)?;
+        }
+        reconcile(s)?;
+        settle_schema(s)?;
+        held::retry(s)
+    })
+}
+
+/// The table under this name: one whose stand-in triggers followed it, or else the register's.
+fn named_or_altered(s: &Session, name: &str) -> Result<Rc<Table>> {
+    for tid in &s.catalog.names(&s.cache)?.all {
+        if let Some(seen) = catalog::seen(&s.cache, *tid)?
+            && seen.name.eq_ignore_ascii_case(name)
+            && let Some(table) = s.find_table(*tid)?
+        {
+            return Ok(table);
+        }
+    }
+    named(s, "crsql_commit_alter", name)
+}
+
+/// Binds a name for the statements of other rooms.
+pub fn text(name: &str) -> ValueRef<'_> {
+    ValueRef::Text(name.as_bytes())
+}

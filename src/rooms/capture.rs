@@ -1,0 +1,280 @@
+//! Capture: the three functions that the triggers of a replicated table call. They remember the
+//! key and the changed columns, nothing else; `flush.rs` writes the clocks when the transaction
+//! ends or someone reads the feed.
+//!
+//! What has to be refused is refused here, where the statement can still fail.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::memory::{Bits, Event, KeyAt, Memory, Op};
+use super::session::Session;
+use super::upsert;
+use crate::ground::catalog::Table;
+use crate::ground::{Args, Out};
+use crate::words::affinity::Affinity;
+use crate::words::error::{Error, Result};
+use crate::words::key;
+use crate::words::keylist::KeyRef;
+use crate::words::pack::canonical_key;
+use crate::words::value::ValueRef;
+
+/// `crsql_internal_insert(tid, shape, new key ...)`
+pub fn insert(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()> {
+    if s.is_merging() {
+        return Ok(());
+    }
+    let table = begin(s, args)?;
+    push(s, &table, args, 2, Op::Insert)
+}
+
+/// `crsql_internal_delete(tid, shape, old key ...)`
+pub fn delete(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()> {
+    if s.is_merging() {
+        return Ok(());
+    }
+    let table = begin(s, args)?;
+    push(s, &table, args, 2, Op::Delete)
+}
+
+/// `crsql_internal_update(tid, shape, first column, [old key ..., new key ...], old, new, ...)`
+pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()> {
+    if s.is_merging() {
+        return Ok(());
+    }
+    let table = begin(s, args)?;
+    let first = position(args.get(2))?;
+    let keys = if first == 0 { table.keys.len() } else { 0 };
+    let pairs = 3 + 2 * keys;
+    let watched = table.watched.len();
+    let all = upsert::distrusts_old(s);
+    let mut set = BitSet::default();
+    for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
+        if all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
+            set.add(first + i);
+        }
+    }
+    if first > 0 {
+        return more(&s.memory, set);
+    }
+    let moved =
+        (0..keys).any(|k| canonical_key(args.get(3 + k)) != canonical_key(args.get(3 + keys + k)));
+    if moved {
+        push(s, &table, args, 3, Op::Delete)?;
+        return push(s, &table, args, 3 + keys, Op::Insert);
+    }
+    let whole = args.len() >= pairs + 2 * watched;
+    let stale = table.cols.len() > watched;
+    if whole && !stale && set.is_empty() && !loose(&table, args, 3 + keys) {
+        return Ok(());
+    }
+    let bits = set.store(&mut s.memory.borrow_mut());
+    push(s, &table, args, 3 + keys, Op::Update(bits))
+}
+
+/// `crsql_internal_assigned(tid, column id, old key ..., new key ...)`: a write between
+/// `crsql_begin_alter` and `crsql_commit_alter`.
+pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()> {
+    if s.is_merging() {
+        return Ok(());
+    }
+    let table = begin(s, args)?;
+    let keys = table.keys.len();
+    let same =
+        (0..keys).all(|k| canonical_key(args.get(2 + k)) == canonical_key(args.get(2 + keys + k)));
+    if !same {
+        push(s, &table, args, 2, Op::Delete)?;
+        return push(s, &table, args, 2 + keys, Op::Insert);
+    }
+    let ValueRef::Int(id) = args.get(1) else { return Err(not_ours()) };
+    let mut set = BitSet::default();
+    if let Some(at) = table.watched.iter().position(|w| i64::from(*w) == id) {
+        set.add(at);
+    }
+    let bits = set.store(&mut s.memory.borrow_mut());
+    push(s, &table, args, 2 + keys, Op::Update(bits))
+}
+
+/// `crsql_internal_foreign(tid, key ...)`: 1 for a write that an application's trigger attempts
+/// while a merge runs.
+pub fn foreign(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    if !s.is_merging() {
+        out.int(0);
+        return Ok(());
+    }
+    let tid = position(args.get(0))? as u32;
+    let table = s.table(tid)?;
+    let mut bytes = Vec::new();
+    let at = key_of(&table, args, 1, &mut bytes)?;
+    let key = match at {
+        Some(i) => KeyRef::Int(i),
+        None => KeyRef::Packed(&bytes),
+    };
+    out.int(i64::from(s.is_foreign(tid, key)));
+    Ok(())
+}
+
+fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
+    let ValueRef::Int(tid) = args.get(0) else { return Err(not_ours()) };
+    let tid = u32::try_from(tid).map_err(|_| not_ours())?;
+    if !s.memory.borrow().enlisted {
+        s.enlist()?;
+        s.installed()?;
+    }
+    let table = s.table(tid)?;
+    if args.get(1) != ValueRef::Int(i64::from(table.shape)) {
+        s.catalog.forget();
+        s.installed()?;
+        return s.table(tid);
+    }
+    Ok(table)
+}
+
+fn not_ours() -> Error {
+    Error::refused("this function belongs to crsql's triggers and does nothing when called by hand")
+}
+
+fn position(v: ValueRef<'_>) -> Result<usize> {
+    match v {
+        ValueRef::Int(i) => usize::try_from(i).map_err(|_| not_ours()),
+        _ => Err(not_ours()),
+    }
+}
+
+/// Whether a column's value differs. A REAL column stores -0.0 as 0.0.
+fn differ(table: &Table, at: usize, old: ValueRef<'_>, new: ValueRef<'_>) -> bool {
+    if old == new {
+        return false;
+    }
+    if let (ValueRef::Real(a), ValueRef::Real(b)) = (old, new)
+        && a == b
+    {
+        let col = table.watched.get(at).and_then(|id| table.position(*id));
+        let real = |p: usize| table.cols.get(p).is_some_and(|c| c.affinity == Affinity::Real);
+        return !col.is_some_and(real);
+    }
+    true
+}
+
+fn loose(table: &Table, args: Args<'_>, from: usize) -> bool {
+    table
+        .keys
+        .iter()
+        .enumerate()
+        .any(|(i, k)| k.loose && matches!(args.get(from + i), ValueRef::Real(r) if r == r.trunc()))
+}
+
+/// Appends the stored form of the key, or gives its integer.
+fn key_of(table: &Table, args: Args<'_>, from: usize, out: &mut Vec<u8>) -> Result<Option<i64>> {
+    let named = |e: Error| Error::new(e.code, format!("table {}: {}", table.name, e.text));
+    if let [_] = table.keys.as_slice() {
+        return key::store(table.kind, &[args.get(from)], out).map_err(named);
+    }
+    let values: Vec<_> = (0..table.keys.len()).map(|i| args.get(from + i)).collect();
+    key::store(table.kind, &values, out).map_err(named)
+}
+
+fn push(s: &Session, table: &Table, args: Args<'_>, from: usize, op: Op) -> Result<()> {
+    let statement = s.db.total_changes();
+    let loose = loose(table, args, from);
+    let mut memory = s.memory.borrow_mut();
+    let start = memory.keys.len();
+    let key = match key_of(table, args, from, &mut memory.keys)? {
+        Some(i) => KeyAt::Int(i),
+        None => KeyAt::Bytes { at: small(start)?, len: small(memory.keys.len() - start)? },
+    };
+    memory.events.push(Event { tid: table.tid, key, op, statement, loose });
+    Ok(())
+}
+
+fn small(n: usize) -> Result<u32> {
+    u32::try_from(n).map_err(|_| {
+        Error::refused("the transaction has written more keys than fit in 4 GiB; commit earlier")
+    })
+}
+
+/// Adds what a further call of the same trigger found to the event of its first call.
+fn more(memory: &RefCell<Memory>, set: BitSet) -> Result<()> {
+    let mut memory = memory.borrow_mut();
+    let Some(last) = memory.events.last().copied() else { return Ok(()) };
+    let Op::Update(bits) = last.op else { return Ok(()) };
+    let mut whole = BitSet::load(&memory, bits);
+    whole.join(&set);
+    let bits = whole.store(&mut memory);
+    if let Some(last) = memory.events.last_mut() {
+        last.op = Op::Update(bits);
+    }
+    Ok(())
+}
+
+/// A set of column positions under construction.
+#[derive(Default)]
+pub struct BitSet {
+    few: u64,
+    many: Vec<u64>,
+}
+
+impl BitSet {
+    /// The set that an event refers to.
+    pub fn load(memory: &Memory, bits: Bits) -> Self {
+        Self::from_store(&memory.words, bits)
+    }
+
+    /// The same, from a copy of the memory's bit store.
+    pub fn from_store(words: &[u64], bits: Bits) -> Self {
+        match bits {
+            Bits::Few(few) => Self { few, many: Vec::new() },
+            Bits::Many { at, len } => {
+                let at = at as usize;
+                let words = words.get(at..at + len as usize).unwrap_or(&[]);
+                let few = words.first().copied().unwrap_or(0);
+                Self { few, many: words.get(1..).unwrap_or(&[]).to_vec() }
+            }
+        }
+    }
+
+    /// Adds a position.
+    pub fn add(&mut self, at: usize) {
+        match (at / 64).checked_sub(1) {
+            None => self.few |= 1 << at,
+            Some(word) => {
+                if self.many.len() <= word {
+                    self.many.resize(word + 1, 0);
+                }
+                if let Some(w) = self.many.get_mut(word) {
+                    *w |= 1 << (at % 64);
+                }
+            }
+        }
+    }
+
+    /// Adds all positions of another set.
+    pub fn join(&mut self, other: &BitSet) {
+        for at in other.iter() {
+            self.add(at);
+        }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.few == 0 && self.many.iter().all(|w| *w == 0)
+    }
+
+    /// The positions, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let words = std::iter::once(self.few).chain(self.many.iter().copied());
+        words
+            .enumerate()
+            .flat_map(|(i, w)| (0..64).filter(move |b| w >> b & 1 == 1).map(move |b| i * 64 + b))
+    }
+
+    fn store(self, memory: &mut Memory) -> Bits {
+        if self.many.is_empty() {
+            return Bits::Few(self.few);
+        }
+        let at = memory.words.len() as u32;
+        memory.words.push(self.few);
+        memory.words.extend_from_slice(&self.many);
+        Bits::Many { at, len: self.many.len() as u32 + 1 }
+    }
+}

@@ -1,0 +1,152 @@
+//! `crsql_as_crr` and `crsql_as_table`: a table becomes replicated, and ordinary again.
+
+use std::rc::Rc;
+
+use super::log::{self, BACKFILL, Record, Writer};
+use super::session::Session;
+use super::{alter, flush};
+use crate::ground::catalog::{Table, clock_table};
+use crate::ground::quote::ident;
+use crate::ground::shape::{self, Shape};
+use crate::ground::{Prep, store};
+use crate::words::dot::{Dot, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::key::{Key, KeyKind};
+use crate::words::rowclock::{Base, RowClock};
+use crate::words::value::ValueRef;
+
+/// Makes a table replicated. Does nothing where it is already.
+pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
+    let Some(shape) = shape::read(s.db, name)? else {
+        let temp = s.ask_int(&format!(
+            "SELECT count(*) FROM temp.sqlite_schema WHERE lower(name) = lower({})",
+            crate::ground::quote::literal(name)?
+        ))?;
+        return Err(Error::refused(if temp > 0 {
+            format!("{name} is a temporary table; only tables of the main database are replicated")
+        } else {
+            format!("there is no table {name} in the main database; create it first")
+        }));
+    };
+    shape::refuse(s.db, &shape)?;
+    if s.installed()? && is_whole(s, &shape.name)? {
+        return Ok(());
+    }
+    s.atomically("crsql_as_crr", || {
+        if !s.installed()? {
+            store::install(s.db)?;
+            s.installed()?;
+        }
+        s.enlist()?;
+        flush::flush(s)?;
+        alter::reconcile(s)?;
+        if s.named(&shape.name)?.is_none_or(|t| !t.name.eq_ignore_ascii_case(&shape.name)) {
+            let tid = register(s, &shape)?;
+            let table = s.table(tid)?;
+            alter::watch(s, &table)?;
+            backfill(s, &*s.table(tid)?)?;
+        }
+        alter::settle_schema(s)
+    })
+}
+
+/// Whether the table is replicated and nothing about it needs our care.
+fn is_whole(s: &Session, name: &str) -> Result<bool> {
+    Ok(store::schema_seen(&s.cache)? == store::schema_version(&s.cache)?
+        && s.named(name)?.is_some_and(|t| t.name.eq_ignore_ascii_case(name)))
+}
+
+/// Gives the table and its columns their numbers, and makes its clock table.
+fn register(s: &Session, shape: &Shape) -> Result<u32> {
+    let mut stmt = s.db.prepare(
+        "INSERT INTO crsql_tables(tid, name, shape)
+         VALUES((SELECT coalesce(max(tid), 0) + 1 FROM crsql_tables), ?1, 0) RETURNING tid",
+        Prep::Once,
+    )?;
+    stmt.bind_text(1, shape.name.as_bytes())?;
+    stmt.step()?;
+    let tid = crate::ground::catalog::table_id(stmt.int(0))?;
+    stmt.run()?;
+    drop(stmt);
+    s.db.exec(&if shape.rowid_key {
+        format!("CREATE TABLE {}(key INTEGER PRIMARY KEY, clock BLOB NOT NULL)", clock_table(tid))
+    } else {
+        format!(
+            "CREATE TABLE {}(key BLOB PRIMARY KEY NOT NULL, clock BLOB NOT NULL) WITHOUT ROWID",
+            clock_table(tid)
+        )
+    })?;
+    s.catalog.forget();
+    s.installed()?;
+    Ok(tid)
+}
+
+/// The rows that were there before: one transaction whose cells carry the lowest stamp.
+fn backfill(s: &Session, table: &Table) -> Result<()> {
+    let head = log::head(s)?;
+    let txn = Txn { site: head.own, version: head.version + 1 };
+    // A version that was given but never written (its savepoint was rolled back) is taken here.
+    s.memory.borrow_mut().given.take_if(|g| g.version > head.version);
+    let mut writer = Writer::new(txn);
+    let rows = stamp_rows(s, table, txn, &mut writer)?;
+    if rows == 0 {
+        return Ok(());
+    }
+    let stamp = log::next_stamp(s, &head)?;
+    let deps = head.deps.clone();
+    writer.create(s, Record { stamp, flags: BACKFILL, last_seq: 0, deps })?;
+    if head.deps.is_some() {
+        log::clear_deps(s)?;
+    }
+    Ok(())
+}
+
+fn stamp_rows(s: &Session, table: &Table, txn: Txn, writer: &mut Writer) -> Result<u64> {
+    let keys: Vec<String> = table.keys.iter().map(|k| ident(&k.name)).collect();
+    let keys = keys.join(", ");
+    let mut scan = s.db.prepare(
+        &format!("SELECT {keys} FROM main.{} ORDER BY {keys}", ident(&table.name)),
+        Prep::Once,
+    )?;
+    let (n, mut seq, mut rows) = (table.cover(), 0u64, 0u64);
+    let mut loose: Vec<Key> = Vec::new();
+    while scan.step()? {
+        let values: Vec<ValueRef<'_>> = (0..scan.column_count()).map(|i| scan.value(i)).collect();
+        let key = Key::from_values(table.kind, &values)?;
+        let odd = |(v, k): (&ValueRef<'_>, &crate::ground::catalog::KeyCol)| {
+            k.loose && matches!(v, ValueRef::Real(r) if r.trunc() == *r)
+        };
+        if table.kind == KeyKind::Packed && values.iter().zip(&table.keys).any(odd) {
+            loose.push(key.clone());
+        }
+        let base = if n > 0 { Some(Base { txn, seq0: seq, n }) } else { None };
+        let life = if n > 0 { None } else { Some(Dot { txn, seq }) };
+        let span = u64::from(n.max(1));
+        let clock = RowClock { cl: 1, life, base, over: Vec::new() };
+        log::set_clock(s, table.tid, key.borrow(), &clock, false)?;
+        writer.push(table.tid, key.borrow(), seq, span);
+        seq += span;
+        rows += 1;
+    }
+    drop(scan);
+    for key in &loose {
+        super::rows::canonicalise_key(s, table, key)?;
+    }
+    Ok(rows)
+}
+
+/// Makes a replicated table ordinary again: nothing of ours stays on it.
+pub fn as_table(s: &Rc<Session>, name: &str) -> Result<()> {
+    if !s.installed()? {
+        return Ok(());
+    }
+    s.atomically("crsql_as_table", || {
+        s.enlist()?;
+        flush::flush(s)?;
+        alter::reconcile(s)?;
+        if let Some(table) = s.named(name)? {
+            alter::forget_table(s, &table)?;
+        }
+        alter::settle_schema(s)
+    })
+}

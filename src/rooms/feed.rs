@@ -1,0 +1,231 @@
+//! The feed: what is left of a transaction. Reads the log's list of rows, asks each row's clock
+//! which of its cells still come from the transaction, and fetches their values. Changes that are
+//! held here are part of their transaction like any other.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::log::{self, Record, UNSORTED};
+use super::session::Session;
+use super::{held, rows};
+use crate::ground::catalog::Table;
+use crate::words::dot::Txn;
+use crate::words::error::Result;
+use crate::words::key::Key;
+use crate::words::keylist::Entry;
+use crate::words::rowclock::RowClock;
+use crate::words::value::Value;
+
+/// One cell of a row change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedCell {
+    /// The place in the transaction.
+    pub seq: u64,
+    /// The position in the table's columns.
+    pub at: usize,
+    /// Its stamp, where it is not the transaction's.
+    pub stamp: Option<u64>,
+}
+
+/// What one transaction still says of one row.
+#[derive(Debug)]
+pub struct RowChange {
+    /// The table.
+    pub table: Rc<Table>,
+    /// The row.
+    pub key: Key,
+    /// Its causal length.
+    pub cl: u64,
+    /// The place of the sentinel, where the transaction set the causal length and says so.
+    pub sentinel: Option<u64>,
+    /// The cells, by place.
+    pub cells: Vec<FeedCell>,
+}
+
+impl RowChange {
+    /// The first place.
+    pub fn seq(&self) -> u64 {
+        let first = self.cells.first().map(|c| c.seq);
+        match (self.sentinel, first) {
+            (Some(a), Some(b)) => a.min(b),
+            (a, b) => a.or(b).unwrap_or(0),
+        }
+    }
+}
+
+/// A change that cannot be applied here, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldChange {
+    /// The name of the table.
+    pub table: String,
+    /// The packed key.
+    pub pk: Vec<u8>,
+    /// The column, or the sentinel.
+    pub cid: String,
+    /// The value.
+    pub val: Value,
+    /// The stamp, or the causal length of a sentinel.
+    pub col_version: u64,
+    /// The causal length.
+    pub cl: u64,
+    /// The place.
+    pub seq: u64,
+}
+
+/// An item of the feed.
+#[derive(Debug)]
+pub enum Item {
+    /// A row of a replicated table.
+    Row(RowChange),
+    /// A held change.
+    Held(HeldChange),
+}
+
+impl Item {
+    /// Its first place.
+    pub fn seq(&self) -> u64 {
+        match self {
+            Item::Row(r) => r.seq(),
+            Item::Held(h) => h.seq,
+        }
+    }
+}
+
+/// Reads what is left of one transaction, in the order of places, holding no statement open.
+pub struct TxnReader {
+    /// The transaction.
+    pub txn: Txn,
+    /// Its record.
+    pub record: Record,
+    entries: VecDeque<Entry>,
+    next_part: Option<u64>,
+    held: VecDeque<HeldChange>,
+    from_seq: u64,
+    ready: Option<RowChange>,
+}
+
+/// So many parts of a sorted list are read at once.
+const PARTS_AT_ONCE: usize = 4;
+
+impl TxnReader {
+    /// Opens a transaction at a place. None where the file has no record of it.
+    pub fn open(s: &Session, txn: Txn, from_seq: u64) -> Result<Option<Self>> {
+        let Some(record) = log::record(s, txn)? else { return Ok(None) };
+        let mut reader = Self {
+            txn,
+            record,
+            entries: VecDeque::new(),
+            next_part: Some(0),
+            held: held::of_txn(s, txn)?.into(),
+            from_seq,
+            ready: None,
+        };
+        if reader.record.flags & UNSORTED != 0 {
+            let (mut entries, _) = log::rows(s, txn, 0, usize::MAX)?;
+            entries.sort_by_key(|e| e.seq);
+            reader.entries = entries.into();
+            reader.next_part = None;
+        }
+        reader.held.retain(|h| h.seq >= from_seq);
+        Ok(Some(reader))
+    }
+
+    /// The next item, or None at the end of the transaction.
+    pub fn next(&mut self, s: &Session) -> Result<Option<Item>> {
+        if self.ready.is_none() {
+            self.ready = self.next_row(s)?;
+        }
+        let row = self.ready.as_ref().map(RowChange::seq);
+        let held = self.held.front().map(|h| h.seq);
+        match (row, held) {
+            (None, None) => Ok(None),
+            (Some(r), Some(h)) if h < r => Ok(self.held.pop_front().map(Item::Held)),
+            (None, Some(_)) => Ok(self.held.pop_front().map(Item::Held)),
+            _ => Ok(self.ready.take().map(Item::Row)),
+        }
+    }
+
+    fn next_row(&mut self, s: &Session) -> Result<Option<RowChange>> {
+        loop {
+            let Some(entry) = self.entries.pop_front() else {
+                let Some(part) = self.next_part else { return Ok(None) };
+                let (entries, next) = log::rows(s, self.txn, part, PARTS_AT_ONCE)?;
+                self.entries = entries.into();
+                self.next_part = next;
+                if self.entries.is_empty() && next.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            };
+            if entry.seq + entry.span <= self.from_seq {
+                continue;
+            }
+            if let Some(row) = left_of(s, self.txn, &entry, self.from_seq)? {
+                return Ok(Some(row));
+            }
+        }
+    }
+}
+
+/// What the transaction still says of the entry's row.
+fn left_of(s: &Session, txn: Txn, entry: &Entry, from_seq: u64) -> Result<Option<RowChange>> {
+    let Some(table) = s.find_table(entry.tid)? else { return Ok(None) };
+    let Some(clock) = log::clock_of(s, entry.tid, entry.key.borrow())? else { return Ok(None) };
+    let (lo, hi) = (entry.seq.max(from_seq), entry.seq + entry.span);
+    Ok(within(&table, &entry.key, &clock, txn, lo, hi))
+}
+
+/// What the transaction still says of a row.
+pub fn of_row(table: &Rc<Table>, key: &Key, clock: &RowClock, txn: Txn) -> Option<RowChange> {
+    within(table, key, clock, txn, 0, u64::MAX)
+}
+
+/// What the transaction still says of a row, from place `lo` to below `hi`.
+fn within(
+    table: &Rc<Table>,
+    key: &Key,
+    clock: &RowClock,
+    txn: Txn,
+    lo: u64,
+    hi: u64,
+) -> Option<RowChange> {
+    let mut cells = Vec::new();
+    let mut stamped = false;
+    if clock.alive() {
+        for (at, col) in table.cols.iter().enumerate() {
+            let Some(cell) = clock.cell(col.id) else { continue };
+            stamped = true;
+            if cell.dot.txn == txn && (lo..hi).contains(&cell.dot.seq) {
+                cells.push(FeedCell { seq: cell.dot.seq, at, stamp: cell.stamp });
+            }
+        }
+        cells.sort_by_key(|c| c.seq);
+    }
+    let sentinel = sentinel(clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
+    if cells.is_empty() && sentinel.is_none() {
+        return None;
+    }
+    let sentinel = sentinel.map(|d| d.seq);
+    Some(RowChange { table: Rc::clone(table), key: key.clone(), cl: clock.cl, sentinel, cells })
+}
+
+/// A row says its causal length by itself when it is not 1, or when no cell says it.
+fn sentinel(clock: &RowClock, stamped: bool) -> Option<crate::words::dot::Dot> {
+    if clock.cl > 1 {
+        clock.life
+    } else if stamped {
+        None
+    } else {
+        clock.life_dot()
+    }
+}
+
+/// The values of a row change's cells, in its order. None where the row is not there, which
+/// `crsql_check()` reports.
+pub fn values(s: &Session, row: &RowChange) -> Result<Option<Vec<Value>>> {
+    if row.cells.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let Some(stmt) = rows::read(s, &row.table, &row.key)? else { return Ok(None) };
+    Ok(Some(row.cells.iter().map(|c| stmt.value(c.at as i32).to_owned()).collect()))
+}

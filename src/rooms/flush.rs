@@ -1,0 +1,389 @@
+//! The flush: what the capture memory holds becomes one own transaction in the log, and clocks,
+//! sorted, one write per touched row. It runs when the transaction commits, and before anybody
+//! reads the feed or merges.
+
+use std::rc::Rc;
+
+use super::capture::BitSet;
+use super::log::{self, Head, Record, Writer, clock_of};
+use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
+use super::session::Session;
+use super::stale;
+use crate::ground::catalog::Table;
+use crate::words::dot::{Dot, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::keylist::KeyRef;
+use crate::words::rowclock::{Base, Cell, RowClock};
+
+/// What waits in the memory, copied so that statements may run.
+struct Batch {
+    events: Vec<Event>,
+    touches: Vec<Touch>,
+    keys: Vec<u8>,
+    words: Vec<u64>,
+}
+
+/// All events of one row.
+struct Group {
+    table: Rc<Table>,
+    key: KeyAt,
+    /// Indices of its events.
+    events: Vec<u32>,
+    known: bool,
+    clock: Option<RowClock>,
+    outcome: Outcome,
+}
+
+/// What a row's events come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// Nothing that anybody needs to know.
+    Nothing,
+    /// Dead, by this event.
+    Dead { cl: u64, by: usize },
+    /// In a new life, which this event began.
+    Born { cl: u64, by: usize },
+    /// Alive as before.
+    Alive,
+}
+
+/// Writes what waits. Does nothing where nothing does.
+pub fn flush(s: &Session) -> Result<()> {
+    if !s.memory.borrow().dirty() {
+        return Ok(());
+    }
+    let rowid = s.db.last_insert_rowid();
+    let done = flush_dirty(s);
+    s.db.set_last_insert_rowid(rowid);
+    done
+}
+
+fn flush_dirty(s: &Session) -> Result<()> {
+    if !s.installed()? {
+        return Err(Error::corrupt("crsql's tables are gone while a transaction writes"));
+    }
+    let batch = copy(&s.memory.borrow());
+    let saw = std::mem::take(&mut s.memory.borrow_mut().saw);
+    if saw > 0 {
+        log::saw_stamp(s, saw)?;
+    }
+    write_touches(s, &batch.touches)?;
+    write_events(s, &batch)?;
+    let mut memory = s.memory.borrow_mut();
+    memory.flushed = [memory.events.len(), memory.touches.len()];
+    Ok(())
+}
+
+fn copy(m: &Memory) -> Batch {
+    let [events, touches] = m.flushed;
+    Batch {
+        events: m.events.get(events..).unwrap_or(&[]).to_vec(),
+        touches: m.touches.get(touches..).unwrap_or(&[]).to_vec(),
+        keys: m.keys.clone(),
+        words: m.words.clone(),
+    }
+}
+
+fn write_touches(s: &Session, touches: &[Touch]) -> Result<()> {
+    let mut order: Vec<&Touch> = touches.iter().collect();
+    order.sort_by_key(|t| t.txn);
+    for run in order.chunk_by(|a, b| a.txn == b.txn) {
+        let Some(first) = run.first() else { continue };
+        let stamp = run.iter().map(|t| t.stamp).max().unwrap_or(0);
+        let mut writer = Writer::new(first.txn);
+        for t in run {
+            writer.push(t.tid, t.key.borrow(), t.seq, t.span);
+        }
+        match log::record(s, first.txn)? {
+            Some(record) => writer.append(s, &record, stamp)?,
+            None => {
+                let record = Record { stamp, flags: 0, last_seq: 0, deps: None };
+                writer.create(s, record)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_events(s: &Session, batch: &Batch) -> Result<()> {
+    let mut groups = group(s, batch)?;
+    let mut spans = vec![0u64; batch.events.len()];
+    for g in &mut groups {
+        settle(s, batch, g, &mut spans)?;
+    }
+    if spans.iter().all(|n| *n == 0) {
+        return canonicalise(s, batch, &groups);
+    }
+    let head = log::head(s)?;
+    let given = give(s, &head)?;
+    let mut seq = s.memory.borrow().next_seq;
+    let mut seqs = Vec::with_capacity(spans.len());
+    let mut writer = Writer::new(Txn { site: head.own, version: given.version });
+    for (event, span) in batch.events.iter().zip(&spans) {
+        seqs.push(seq);
+        if *span > 0 {
+            writer.push(event.tid, key_in(&batch.keys, event.key), seq, *span);
+        }
+        seq += span;
+    }
+    let txn = Txn { site: head.own, version: given.version };
+    for g in &groups {
+        write_clock(s, batch, g, txn, &seqs)?;
+    }
+    let parts = write_log(s, &head, given, writer)?;
+    let mut memory = s.memory.borrow_mut();
+    memory.overwrote |= groups.iter().any(|g| g.known && g.outcome != Outcome::Nothing);
+    memory.next_seq = seq;
+    memory.given = Some(Given { part: given.part + parts, ..given });
+    drop(memory);
+    canonicalise(s, batch, &groups)
+}
+
+/// The version and stamp of this transaction, given once.
+fn give(s: &Session, head: &Head) -> Result<Given> {
+    let given = s.memory.borrow().given;
+    match given {
+        Some(given) => Ok(given),
+        None => Ok(Given { version: head.version + 1, stamp: log::next_stamp(s, head)?, part: 0 }),
+    }
+}
+
+fn write_log(s: &Session, head: &Head, given: Given, writer: Writer) -> Result<u64> {
+    let txn = Txn { site: head.own, version: given.version };
+    match log::record(s, txn)? {
+        Some(record) => {
+            writer.append(s, &record, given.stamp)?;
+            Ok(1)
+        }
+        None => {
+            let deps = head.deps.clone();
+            let carried = deps.is_some();
+            let record = Record { stamp: given.stamp, flags: 0, last_seq: 0, deps };
+            let parts = writer.create(s, record)?;
+            if carried {
+                log::clear_deps(s)?;
+            }
+            Ok(parts)
+        }
+    }
+}
+
+/// Sorts the events by row. Events of one row stay in their order.
+fn group(s: &Session, batch: &Batch) -> Result<Vec<Group>> {
+    let key = |i: &u32| {
+        let e = batch.events.get(*i as usize);
+        e.map(|e| (e.tid, key_in(&batch.keys, e.key)))
+    };
+    let mut order: Vec<u32> = (0..batch.events.len() as u32).collect();
+    if !order.is_sorted_by_key(key) {
+        order.sort_by_key(|i| (key(i), *i));
+    }
+    let mut out = Vec::with_capacity(order.len());
+    let mut fresh: Option<(u32, Option<i64>)> = None;
+    for run in order.chunk_by(|a, b| key(a) == key(b)) {
+        let Some(event) = run.first().and_then(|i| batch.events.get(*i as usize)) else { continue };
+        if fresh.is_none_or(|(tid, _)| tid != event.tid) {
+            let greatest = match event.key {
+                KeyAt::Int(_) => log::greatest_key(s, event.tid)?,
+                KeyAt::Bytes { .. } => None,
+            };
+            fresh = Some((event.tid, greatest));
+        }
+        let Some(table) = s.find_table(event.tid)? else { continue };
+        let new = match (event.key, fresh) {
+            (KeyAt::Int(i), Some((_, greatest))) => greatest.is_none_or(|g| i > g),
+            _ => false,
+        };
+        let clock =
+            if new { None } else { clock_of(s, event.tid, key_in(&batch.keys, event.key))? };
+        out.push(Group {
+            table,
+            key: event.key,
+            events: run.to_vec(),
+            known: clock.is_some(),
+            clock,
+            outcome: Outcome::Nothing,
+        });
+    }
+    Ok(out)
+}
+
+/// Works out what a row's events come to, and how many places each of them takes.
+fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Result<()> {
+    let before = g.clock.as_ref().map_or(0, |c| c.cl);
+    let was_alive = before % 2 == 1;
+    let mut alive = was_alive || before == 0 && !starts_with_insert(batch, g);
+    let (mut died, mut life) = (false, None);
+    for (n, i) in g.events.iter().enumerate() {
+        let Some(event) = batch.events.get(*i as usize) else { continue };
+        match event.op {
+            Op::Delete => {
+                if replaced_at_once(batch, g, n) {
+                    continue;
+                }
+                died |= alive;
+                alive = false;
+                life = Some(*i as usize);
+            }
+            Op::Insert | Op::Update(_) if !alive => {
+                alive = true;
+                life = Some(*i as usize);
+            }
+            Op::Insert | Op::Update(_) => {}
+        }
+    }
+    g.outcome = outcome(before, alive, died, life);
+    if g.outcome == Outcome::Alive && before == 0 {
+        // A row that was there before its clock, or was written while nobody watched.
+        let first = g.events.first().map_or(0, |i| *i as usize);
+        g.outcome = Outcome::Born { cl: 1, by: first };
+    }
+    let since = match g.outcome {
+        Outcome::Nothing => return Ok(()),
+        Outcome::Dead { by, .. } => {
+            if let Some(span) = spans.get_mut(by) {
+                *span = 1;
+            }
+            return Ok(());
+        }
+        Outcome::Born { by, .. } => by,
+        Outcome::Alive => 0,
+    };
+    for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
+        let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
+        let span = places(s, batch, g, i, born)?;
+        if let Some(slot) = spans.get_mut(i) {
+            *slot = span;
+        }
+    }
+    Ok(())
+}
+
+fn outcome(before: u64, alive: bool, died: bool, life: Option<usize>) -> Outcome {
+    let was_alive = before % 2 == 1;
+    match (alive, life) {
+        (true, Some(by)) if before == 0 && !died => Outcome::Born { cl: 1, by },
+        (true, Some(by)) if before == 0 => Outcome::Born { cl: 3, by },
+        (true, Some(by)) if was_alive && died => Outcome::Born { cl: before + 2, by },
+        (true, Some(by)) if !was_alive => Outcome::Born { cl: before + 1, by },
+        (true, _) => Outcome::Alive,
+        (false, Some(by)) if was_alive => Outcome::Dead { cl: before + 1, by },
+        (false, Some(by)) if before == 0 && died => Outcome::Dead { cl: 2, by },
+        (false, _) => Outcome::Nothing,
+    }
+}
+
+/// A row that nobody knew and that begins with an insert was not there before.
+fn starts_with_insert(batch: &Batch, g: &Group) -> bool {
+    let first = g.events.first().and_then(|i| batch.events.get(*i as usize));
+    first.is_some_and(|e| e.op == Op::Insert)
+}
+
+/// A delete that the same statement follows with an insert of the same key is a REPLACE.
+fn replaced_at_once(batch: &Batch, g: &Group, n: usize) -> bool {
+    let event = |n: usize| g.events.get(n).and_then(|i| batch.events.get(*i as usize));
+    match (event(n), event(n + 1)) {
+        (Some(a), Some(b)) => b.op == Op::Insert && a.statement == b.statement,
+        _ => false,
+    }
+}
+
+/// How many places an event takes.
+fn places(s: &Session, batch: &Batch, g: &Group, i: usize, born: bool) -> Result<u64> {
+    let Some(event) = batch.events.get(i) else { return Ok(0) };
+    let cover = u64::from(g.table.cover());
+    match event.op {
+        _ if born => Ok(cover + u64::from(has_sentinel(g))),
+        Op::Insert => Ok(cover),
+        Op::Update(bits) => {
+            Ok(changed(s, batch, g, &BitSet::from_store(&batch.words, bits))?.len() as u64)
+        }
+        Op::Delete => Ok(0),
+    }
+}
+
+/// Whether the birth of the row is a change of its own beside its cells.
+fn has_sentinel(g: &Group) -> bool {
+    g.table.cols.is_empty() || matches!(g.outcome, Outcome::Born { cl, .. } if cl > 1)
+}
+
+/// The ids of the columns that an update changed.
+fn changed(s: &Session, batch: &Batch, g: &Group, bits: &BitSet) -> Result<Vec<u32>> {
+    let watched = bits.iter().filter_map(|at| g.table.watched.get(at).copied());
+    let mut ids: Vec<u32> = watched.filter(|id| g.table.position(*id).is_some()).collect();
+    if g.table.unwatched().next().is_some() {
+        let key = key_in(&batch.keys, g.key);
+        ids.extend(stale::unwatched_changes(s, &g.table, key, g.clock.as_ref())?);
+    }
+    Ok(ids)
+}
+
+fn write_clock(s: &Session, batch: &Batch, g: &Group, txn: Txn, seqs: &[u64]) -> Result<()> {
+    let seq_of = |i: usize| seqs.get(i).copied().unwrap_or(0);
+    let key = key_in(&batch.keys, g.key);
+    let tid = g.table.tid;
+    let (mut clock, since) = match g.outcome {
+        Outcome::Nothing => return Ok(()),
+        Outcome::Dead { cl, by } => {
+            let clock = RowClock::dead(cl, Dot { txn, seq: seq_of(by) });
+            return log::set_clock(s, tid, key, &clock, g.known);
+        }
+        Outcome::Born { cl, by } => (born(g, cl, Dot { txn, seq: seq_of(by) }), by + 1),
+        Outcome::Alive => {
+            let Some(clock) = g.clock.clone() else { return Ok(()) };
+            (clock, 0)
+        }
+    };
+    let mut touched = matches!(g.outcome, Outcome::Born { .. });
+    for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
+        let Some(event) = batch.events.get(i) else { continue };
+        match event.op {
+            Op::Delete => {}
+            Op::Insert => {
+                touched |= rewrite(&mut clock, g, Dot { txn, seq: seq_of(i) });
+            }
+            Op::Update(bits) => {
+                let bits = BitSet::from_store(&batch.words, bits);
+                for (n, col) in changed(s, batch, g, &bits)?.into_iter().enumerate() {
+                    let dot = Dot { txn, seq: seq_of(i) + n as u64 };
+                    clock.set(Cell { col, dot, stamp: None });
+                    touched = true;
+                }
+            }
+        }
+    }
+    if touched { log::set_clock(s, tid, key, &clock, g.known) } else { Ok(()) }
+}
+
+fn born(g: &Group, cl: u64, dot: Dot) -> RowClock {
+    let sentinel = has_sentinel(g);
+    let life = if sentinel { Some(dot) } else { None };
+    let seq0 = dot.seq + u64::from(sentinel);
+    let n = g.table.cover();
+    let base = if n > 0 { Some(Base { txn: dot.txn, seq0, n }) } else { None };
+    RowClock { cl, life, base, over: Vec::new() }
+}
+
+/// A REPLACE over a living row writes every cell and leaves its life alone.
+fn rewrite(clock: &mut RowClock, g: &Group, dot: Dot) -> bool {
+    let n = g.table.cover();
+    if n == 0 {
+        return false;
+    }
+    clock.base = Some(Base { txn: dot.txn, seq0: dot.seq, n });
+    clock.over.clear();
+    true
+}
+
+/// Keys that were written in another than their canonical form get it, so that `typeof` agrees
+/// on every replica.
+fn canonicalise(s: &Session, batch: &Batch, groups: &[Group]) -> Result<()> {
+    for g in groups {
+        let loose = g.events.iter().any(|i| batch.events.get(*i as usize).is_some_and(|e| e.loose));
+        if loose && !matches!(g.outcome, Outcome::Dead { .. }) {
+            let key: KeyRef<'_> = key_in(&batch.keys, g.key);
+            super::rows::canonicalise_key(s, &g.table, &key.to_key())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! HELD changes: what cannot be applied yet, kept in `crsql_held` with its reason, served onward
+//! in the feed, and tried again when the schema or the clock allows.
+//!
+//! Holding is per cell and keeps the winner only. A held creation holds its row: as long as a
+//! held change of the row has a greater causal length than the row has here, later changes of
+//! that row join it.
+
+use super::feed::HeldChange;
+use super::log;
+use super::merger;
+use super::session::Session;
+use crate::ground::Prep;
+use crate::ground::cache::Fixed;
+use crate::words::clock;
+use crate::words::dot::{SiteId, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::value::ValueRef;
+
+const ANY: Fixed = Fixed(60, "SELECT EXISTS(SELECT 1 FROM crsql_held)");
+const OF_TXN: Fixed = Fixed(
+    61,
+    "SELECT h.\"table\", h.pk, h.cid, h.val, h.col_version, h.cl, h.seq FROM crsql_held h
+     WHERE h.site_id = (SELECT site_id FROM crsql_sites WHERE ordinal = ?1)
+       AND h.db_version = ?2 ORDER BY h.seq",
+);
+const STANDING: Fixed = Fixed(
+    62,
+    "SELECT cl, col_version, site_id, db_version, seq FROM crsql_held
+     WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3",
+);
+const PUT: Fixed = Fixed(
+    63,
+    "INSERT OR REPLACE INTO crsql_held VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+);
+const ROW_LIFE: Fixed =
+    Fixed(64, "SELECT max(cl) FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2");
+const DROP_OLD: Fixed =
+    Fixed(65, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cl < ?3");
+const REMOVE: Fixed =
+    Fixed(66, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3");
+
+/// At most this many changes are held for one peer. Past that its changesets are cut.
+pub const PER_PEER_MAX: i64 = 1_000_000;
+
+/// A change with everything that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// What it says.
+    pub change: HeldChange,
+    /// Its site.
+    pub site: SiteId,
+    /// Its version.
+    pub version: u64,
+    /// The stamp of its transaction, 0 where unknown.
+    pub stamp: u64,
+}
+
+/// Whether anything is held in this file.
+pub fn any(s: &Session) -> Result<bool> {
+    if let Some(any) = s.memory.borrow().any_held {
+        return Ok(any);
+    }
+    let mut stmt = s.cache.fixed(ANY)?;
+    stmt.step()?;
+    let any = stmt.int(0) != 0;
+    drop(stmt);
+    if s.memory.borrow().enlisted {
+        s.memory.borrow_mut().any_held = Some(any);
+    }
+    Ok(any)
+}
+
+/// The held changes of one transaction, by place.
+pub fn of_txn(s: &Session, txn: Txn) -> Result<Vec<HeldChange>> {
+    let mut out = Vec::new();
+    if !any(s)? {
+        return Ok(out);
+    }
+    let mut stmt = s.cache.fixed(OF_TXN)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, log::int(txn.version))?;
+    while stmt.step()? {
+        out.push(read_change(&stmt)?);
+    }
+    Ok(out)
+}
+
+fn read_change(stmt: &crate::ground::Stmt) -> Result<HeldChange> {
+    Ok(HeldChange {
+        table: stmt.string(0),
+        pk: stmt.blob(1).to_vec(),
+        cid: stmt.string(2),
+        val: stmt.value(3).to_owned(),
+        col_version: log::count(stmt.int(4))?,
+        cl: log::count(stmt.int(5))?,
+        seq: log::count(stmt.int(6))?,
+    })
+}
+
+/// The held changes of one row.
+pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<(HeldChange, u64, SiteId, u64)>> {
+    let mut out = Vec::new();
+    if !any(s)? {
+        return Ok(out);
+    }
+    let mut stmt = s.db.prepare(
+        "SELECT \"table\", pk, cid, val, col_version, cl, seq, db_version, site_id, stamp
+         FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2",
+        Prep::Once,
+    )?;
+    stmt.bind_text(1, table.as_bytes())?;
+    stmt.bind_blob(2, pk)?;
+    while stmt.step()? {
+        let site = stmt.blob(8).try_into().map_err(|_| not_a_site())?;
+        let (version, stamp) = (log::count(stmt.int(7))?, log::count(stmt.int(9))?);
+        out.push((read_change(&stmt)?, version, site, stamp));
+    }
+    Ok(out)
+}
+
+fn not_a_site() -> Error {
+    Error::corrupt("crsql_held has a site that does not have 16 bytes")
+}
+
+/// The causal length of a row that is held here; 0 where none is.
+pub fn row_life(s: &Session, table: &str, pk: &[u8]) -> Result<u64> {
+    if !any(s)? {
+        return Ok(0);
+    }
+    let mut stmt = s.cache.fixed(ROW_LIFE)?;
+    stmt.bind_text(1, table.as_bytes())?;
+    stmt.bind_blob(2, pk)?;
+    stmt.step()?;
+    log::count(stmt.int(0))
+}
+
+/// Drops what is held of a row below a causal length that the row has reached.
+pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
+    if !any(s)? {
+        return Ok(());
+    }
+    let mut stmt = s.cache.fixed(DROP_OLD)?;
+    stmt.bind_text(1, table.as_bytes())?;
+    stmt.bind_blob(2, pk)?;
+    stmt.bind_int(3, log::int(cl))?;
+    stmt.run()
+}
+
+/// Holds a change, unless what is held of its cell beats it. Gives whether it is held now.
+pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
+    let c = &w.change;
+    let mut stmt = s.cache.fixed(STANDING)?;
+    stmt.bind_text(1, c.table.as_bytes())?;
+    stmt.bind_blob(2, &c.pk)?;
+    stmt.bind_text(3, c.cid.as_bytes())?;
+    if stmt.step()? {
+        let standing = (
+            log::count(stmt.int(0))?,
+            log::count(stmt.int(1))?,
+            stmt.blob(2).to_vec(),
+            log::count(stmt.int(3))?,
+            log::count(stmt.int(4))?,
+        );
+        if standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq) {
+            return Ok(false);
+        }
+    }
+    drop(stmt);
+    if row_life(s, &c.table, &c.pk)? > c.cl {
+        return Ok(false);
+    }
+    drop_below(s, &c.table, &c.pk, c.cl)?;
+    let mut stmt = s.cache.fixed(PUT)?;
+    stmt.bind_text(1, c.table.as_bytes())?;
+    stmt.bind_blob(2, &c.pk)?;
+    stmt.bind_text(3, c.cid.as_bytes())?;
+    stmt.bind(4, c.val.as_ref())?;
+    stmt.bind_int(5, log::int(c.col_version))?;
+    stmt.bind_int(6, log::int(w.version))?;
+    stmt.bind_blob(7, &w.site)?;
+    stmt.bind_int(8, log::int(c.cl))?;
+    stmt.bind_int(9, log::int(c.seq))?;
+    stmt.bind_int(10, log::int(w.stamp))?;
+    stmt.bind_text(11, reason.as_bytes())?;
+    stmt.bind_text(12, clock::to_utc_text(s.now()).as_bytes())?;
+    stmt.bind(13, peer.map_or(ValueRef::Null, |p| ValueRef::Blob(p)))?;
+    stmt.run()?;
+    s.memory.borrow_mut().any_held = Some(true);
+    Ok(true)
+}
+
+/// Tries everything that is held again, in the order of origin.
+pub fn retry(s: &Session) -> Result<()> {
+    if !s.installed()? || !any(s)? {
+        return Ok(());
+    }
+    let mut stmt = s.db.prepare(
+        "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
+         FROM crsql_held ORDER BY cl, site_id, db_version, seq",
+        Prep::Once,
+    )?;
+    let mut waiting = Vec::new();
+    while stmt.step()? {
+        let site: SiteId = stmt.blob(7).try_into().map_err(|_| not_a_site())?;
+        let change = read_change(&stmt)?;
+        let peer: Option<SiteId> = stmt.blob(10).try_into().ok();
+        let (version, stamp) = (log::count(stmt.int(8))?, log::count(stmt.int(9))?);
+        waiting.push((Whole { change, site, version, stamp }, peer));
+    }
+    drop(stmt);
+    for (whole, peer) in waiting {
+        let mut stmt = s.cache.fixed(REMOVE)?;
+        stmt.bind_text(1, whole.change.table.as_bytes())?;
+        stmt.bind_blob(2, &whole.change.pk)?;
+        stmt.bind_text(3, whole.change.cid.as_bytes())?;
+        stmt.run()?;
+        drop(stmt);
+        s.memory.borrow_mut().any_held = None;
+        merger::merge_change(s, &whole, peer.as_ref())?;
+    }
+    Ok(())
+}

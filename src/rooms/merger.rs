@@ -1,0 +1,515 @@
+//! Merging: one row's incoming changes meet the row. The law in `words/merge.rs` decides; this
+//! room writes the row, its clock and what the log has to know, or holds what cannot be written.
+//!
+//! The row is written first and the clock after it, because the application's triggers can refuse
+//! the row and nothing can refuse the clock.
+
+use std::rc::Rc;
+
+use super::feed::HeldChange;
+use super::held::{self, Whole};
+use super::log;
+use super::memory::Touch;
+use super::rows::{self, Written};
+use super::session::Session;
+use super::unchecked;
+use crate::ground::catalog::Table;
+use crate::words::affinity;
+use crate::words::clock;
+use crate::words::dot::{Dot, SiteId, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::key::Key;
+use crate::words::merge::{self, Write};
+use crate::words::rowclock::{Cell, RowClock};
+use crate::words::value::ValueRef;
+
+/// The cid of a sentinel.
+pub const SENTINEL: &str = "-1";
+
+/// One incoming cell.
+#[derive(Clone, Copy, Debug)]
+pub struct InCell<'a> {
+    /// The position in the table's columns.
+    pub at: usize,
+    /// The place in the transaction.
+    pub seq: u64,
+    /// Its stamp.
+    pub stamp: u64,
+    /// The value.
+    pub val: ValueRef<'a>,
+}
+
+/// What one transaction says of one row.
+pub struct Incoming<'a> {
+    /// The table.
+    pub table: &'a Rc<Table>,
+    /// The row.
+    pub key: &'a Key,
+    /// Its causal length.
+    pub cl: u64,
+    /// The transaction.
+    pub txn: Txn,
+    /// Its site.
+    pub site: SiteId,
+    /// The stamp that cells carry by the transaction's record; others carry their own.
+    pub stamp: u64,
+    /// The place of the sentinel, where there is one.
+    pub sentinel: Option<u64>,
+    /// The cells, by place.
+    pub cells: &'a [InCell<'a>],
+    /// Who sent it.
+    pub peer: Option<SiteId>,
+}
+
+/// What became of the changes of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// APPLIED
+    pub applied: u64,
+    /// SUPERSEDED
+    pub superseded: u64,
+    /// HELD
+    pub held: u64,
+}
+
+impl Outcome {
+    /// Adds another row's.
+    pub fn add(&mut self, other: Outcome) {
+        self.applied += other.applied;
+        self.superseded += other.superseded;
+        self.held += other.held;
+    }
+}
+
+/// Where the rows that a merge touched are listed.
+pub type Sink<'a> = &'a mut dyn FnMut(&Key, u64, u64);
+
+/// Merges what one transaction says of one row.
+pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outcome> {
+    let clock = log::clock_of(s, inc.table.tid, inc.key.borrow())?;
+    let local = clock.as_ref().map_or(0, |c| c.cl);
+    let all = inc.cells.len() as u64 + u64::from(inc.sentinel.is_some());
+    if inc.cl < local {
+        return Ok(Outcome { superseded: all, ..Outcome::default() });
+    }
+    if inc.cl > local && held::any(s)? {
+        let waits = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
+        if waits > inc.cl {
+            return Ok(Outcome { superseded: all, ..Outcome::default() });
+        }
+        if waits == inc.cl && waits % 2 == 1 {
+            return hold_row(s, inc, inc.cells, "the row's creation is held");
+        }
+    }
+    if inc.cl % 2 == 0 {
+        return merge_dead(s, inc, clock.as_ref(), sink);
+    }
+    let mut out = Outcome::default();
+    let mut fit: Vec<InCell<'_>> = Vec::with_capacity(inc.cells.len());
+    for cell in inc.cells {
+        match obstacle(inc.table, cell) {
+            None => fit.push(*cell),
+            Some(reason) => out.add(hold_cell(s, inc, cell, &reason, clock.as_ref())?),
+        }
+    }
+    match clock {
+        Some(clock) if inc.cl == local => out.add(merge_cells(s, inc, clock, &fit, sink)?),
+        clock => out.add(merge_life(s, inc, clock.as_ref(), &fit, sink)?),
+    }
+    Ok(out)
+}
+
+/// Why a value cannot be stored as it is, or None where it can.
+fn obstacle(table: &Table, cell: &InCell<'_>) -> Option<String> {
+    let col = table.cols.get(cell.at)?;
+    if col.notnull && matches!(cell.val, ValueRef::Null) {
+        return Some(format!("column {}.{} is NOT NULL here", table.name, col.name));
+    }
+    if !affinity::stores_unchanged(col.affinity, table.strict, cell.val) {
+        return Some(format!(
+            "column {}.{} is declared {} here, which would change a value of class {}",
+            table.name,
+            col.name,
+            if col.declared.is_empty() { "without a type" } else { &col.declared },
+            cell.val.class_name()
+        ));
+    }
+    None
+}
+
+/// The row dies, or has died already.
+fn merge_dead(
+    s: &Session,
+    inc: &Incoming<'_>,
+    clock: Option<&RowClock>,
+    sink: Sink<'_>,
+) -> Result<Outcome> {
+    let Some(seq) = inc.sentinel else {
+        return Err(Error::rejected(format!(
+            "table {}: a cell of a row with causal length {}, which is dead",
+            inc.table.name, inc.cl
+        )));
+    };
+    let dot = Dot { txn: inc.txn, seq };
+    if let Some(c) = clock.filter(|c| c.cl == inc.cl) {
+        return merge_sentinel(s, inc, c.clone(), dot, sink);
+    }
+    if clock.is_some_and(RowClock::alive) {
+        let done = s.merging(|| rows::delete(s, inc.table, inc.key));
+        if let Some(reason) = soft(done)? {
+            return hold_row(s, inc, &[], &reason);
+        }
+        s.memory.borrow_mut().rows_impacted += 1;
+    }
+    held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
+    let dead = RowClock::dead(inc.cl, dot);
+    log::set_clock(s, inc.table.tid, inc.key.borrow(), &dead, clock.is_some())?;
+    sink(inc.key, seq, 1);
+    Ok(Outcome { applied: 1, ..Outcome::default() })
+}
+
+/// Two writes set the same causal length: which of them names it.
+fn merge_sentinel(
+    s: &Session,
+    inc: &Incoming<'_>,
+    mut clock: RowClock,
+    dot: Dot,
+    sink: Sink<'_>,
+) -> Result<Outcome> {
+    let standing = clock.life_dot();
+    let id = |d: Dot| Ok::<_, Error>((s.site_id(d.txn.site)?, d.txn.version, d.seq));
+    let verdict =
+        merge::sentinel(standing.map(id).transpose()?, (inc.site, dot.txn.version, dot.seq));
+    // A living row of life 1 says its life by its cells; who made it is of no account then.
+    let said = clock.cl == 1 && inc.table.cols.iter().any(|c| clock.cell(c.id).is_some());
+    if !verdict.wins || said {
+        return Ok(Outcome { superseded: 1, ..Outcome::default() });
+    }
+    clock.life = Some(dot);
+    log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
+    sink(inc.key, dot.seq, 1);
+    Ok(Outcome { applied: 1, ..Outcome::default() })
+}
+
+/// The row begins a life that is new here.
+fn merge_life(
+    s: &Session,
+    inc: &Incoming<'_>,
+    clock: Option<&RowClock>,
+    fit: &[InCell<'_>],
+    sink: Sink<'_>,
+) -> Result<Outcome> {
+    let written: Vec<Written<'_>> = fit.iter().map(|c| (c.at, c.val)).collect();
+    let there = clock.is_some_and(RowClock::alive);
+    let done = s.merging(|| {
+        if there {
+            return unchecked::write(s, || rows::reset(s, inc.table, inc.key, &written));
+        }
+        unchecked::write(s, || match rows::insert(s, inc.table, inc.key, &written) {
+            // A row that was written while nobody watched.
+            Err(e) if is_key_conflict(e.code) => rows::reset(s, inc.table, inc.key, &written),
+            done => done,
+        })
+    });
+    if let Some(reason) = soft(done)? {
+        return hold_row(s, inc, fit, &reason);
+    }
+    held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
+    let life = inc.sentinel.map(|seq| Dot { txn: inc.txn, seq });
+    let mut made = RowClock { cl: inc.cl, life, base: None, over: Vec::with_capacity(fit.len()) };
+    if made.cl == 1 && !fit.is_empty() {
+        made.life = None;
+    }
+    for cell in fit {
+        made.set(clock_cell(inc, cell)?);
+    }
+    made.settle(&inc.table.ids());
+    log::set_clock(s, inc.table.tid, inc.key.borrow(), &made, clock.is_some())?;
+    s.memory.borrow_mut().rows_impacted += 1;
+    let applied = fit.len() as u64 + u64::from(inc.sentinel.is_some());
+    list(inc, fit, inc.sentinel, sink);
+    Ok(Outcome { applied, ..Outcome::default() })
+}
+
+/// The row lives the same life: cell by cell.
+fn merge_cells(
+    s: &Session,
+    inc: &Incoming<'_>,
+    mut clock: RowClock,
+    fit: &[InCell<'_>],
+    sink: Sink<'_>,
+) -> Result<Outcome> {
+    let mut out = Outcome::default();
+    let mut winners: Vec<InCell<'_>> = Vec::new();
+    for cell in fit {
+        if wins(s, inc, &clock, cell)? { winners.push(*cell) } else { out.superseded += 1 }
+    }
+    if !winners.is_empty() {
+        let written: Vec<Written<'_>> = winners.iter().map(|c| (c.at, c.val)).collect();
+        let done =
+            s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
+        if let Some(reason) = soft(done)? {
+            out.add(hold_row(s, inc, &winners, &reason)?);
+            return Ok(out);
+        }
+        // The life's own dot must outlast the base it may stand in.
+        if clock.life.is_none() && clock.base.is_none() {
+            clock.life = clock.life_dot();
+        }
+        for cell in &winners {
+            clock.set(clock_cell(inc, cell)?);
+        }
+        if winners.len() == inc.table.cols.len() {
+            clock.base = None;
+            clock.settle(&inc.table.ids());
+        }
+        log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
+        s.memory.borrow_mut().rows_impacted += 1;
+        list(inc, &winners, None, sink);
+        out.applied += winners.len() as u64;
+    }
+    if let Some(seq) = inc.sentinel {
+        let dot = Dot { txn: inc.txn, seq };
+        out.add(merge_sentinel(s, inc, clock, dot, sink)?);
+    }
+    Ok(out)
+}
+
+fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) -> Result<bool> {
+    let Some(col) = inc.table.cols.get(cell.at) else { return Ok(false) };
+    let incoming =
+        Write { stamp: cell.stamp, site: inc.site, version: inc.txn.version, seq: cell.seq };
+    let standing = match clock.cell(col.id) {
+        None => None,
+        Some(c) => Some(Write {
+            stamp: stamp_of(s, inc, &c)?,
+            site: s.site_id(c.dot.txn.site)?,
+            version: c.dot.txn.version,
+            seq: c.dot.seq,
+        }),
+    };
+    let mut failed = None;
+    let verdict = merge::cell(standing.as_ref(), &incoming, || {
+        let order = rows::read(s, inc.table, inc.key).map(|row| {
+            row.map_or(std::cmp::Ordering::Greater, |r| {
+                merge::values(cell.val, r.value(cell.at as i32))
+            })
+        });
+        order.unwrap_or_else(|e| {
+            failed = Some(e);
+            std::cmp::Ordering::Equal
+        })
+    });
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(verdict.wins),
+    }
+}
+
+fn stamp_of(s: &Session, inc: &Incoming<'_>, c: &Cell) -> Result<u64> {
+    if let Some(stamp) = c.stamp {
+        return Ok(stamp);
+    }
+    if c.dot.txn == inc.txn {
+        return Ok(inc.stamp);
+    }
+    if let Some((txn, stamp)) = s.memory.borrow().looked_up
+        && txn == c.dot.txn
+    {
+        return Ok(stamp);
+    }
+    let stamp = log::stamp_of(s, c.dot, None)?;
+    s.memory.borrow_mut().looked_up = Some((c.dot.txn, stamp));
+    Ok(stamp)
+}
+
+fn clock_cell(inc: &Incoming<'_>, cell: &InCell<'_>) -> Result<Cell> {
+    let col = inc.table.cols.get(cell.at);
+    let col = col.ok_or_else(|| Error::corrupt("a merged cell has no column"))?.id;
+    let stamp = if cell.stamp == inc.stamp { None } else { Some(cell.stamp) };
+    Ok(Cell { col, dot: Dot { txn: inc.txn, seq: cell.seq }, stamp })
+}
+
+/// Lists the places that were taken, in runs.
+fn list(inc: &Incoming<'_>, cells: &[InCell<'_>], sentinel: Option<u64>, sink: Sink<'_>) {
+    let mut seqs: Vec<u64> = cells.iter().map(|c| c.seq).chain(sentinel).collect();
+    seqs.sort_unstable();
+    for run in seqs.chunk_by(|a, b| a + 1 == *b) {
+        if let Some(first) = run.first() {
+            sink(inc.key, *first, run.len() as u64);
+        }
+    }
+}
+
+fn is_key_conflict(code: i32) -> bool {
+    const PRIMARYKEY: i32 = 1555;
+    const ROWID: i32 = 2579;
+    code == PRIMARYKEY || code == ROWID
+}
+
+/// Errors that are about this row become the reason to hold it; all others end the merge.
+fn soft(done: Result<()>) -> Result<Option<String>> {
+    const CONSTRAINT: i32 = 19;
+    match done {
+        Ok(()) => Ok(None),
+        Err(e) if matches!(e.code & 0xff, 1 | CONSTRAINT | 20) => Ok(Some(e.text)),
+        Err(e) => Err(e),
+    }
+}
+
+fn whole(inc: &Incoming<'_>, cid: &str, val: ValueRef<'_>, v: u64, seq: u64) -> Result<Whole> {
+    Ok(Whole {
+        change: HeldChange {
+            table: inc.table.name.clone(),
+            pk: inc.key.pk()?,
+            cid: cid.to_string(),
+            val: val.to_owned(),
+            col_version: v,
+            cl: inc.cl,
+            seq,
+        },
+        site: inc.site,
+        version: inc.txn.version,
+        stamp: inc.stamp,
+    })
+}
+
+fn hold_cell(
+    s: &Session,
+    inc: &Incoming<'_>,
+    cell: &InCell<'_>,
+    reason: &str,
+    clock: Option<&RowClock>,
+) -> Result<Outcome> {
+    if let Some(c) = clock.filter(|c| c.cl == inc.cl)
+        && !wins(s, inc, c, cell)?
+    {
+        return Ok(Outcome { superseded: 1, ..Outcome::default() });
+    }
+    let name = inc.table.cols.get(cell.at).map_or("", |c| c.name.as_str());
+    let w = whole(inc, name, cell.val, cell.stamp, cell.seq)?;
+    held::hold(s, &w, reason, inc.peer.as_ref())?;
+    Ok(Outcome { held: 1, ..Outcome::default() })
+}
+
+fn hold_row(
+    s: &Session,
+    inc: &Incoming<'_>,
+    cells: &[InCell<'_>],
+    reason: &str,
+) -> Result<Outcome> {
+    let mut out = Outcome::default();
+    if let Some(seq) = inc.sentinel {
+        let w = whole(inc, SENTINEL, ValueRef::Null, inc.cl, seq)?;
+        held::hold(s, &w, reason, inc.peer.as_ref())?;
+        out.held += 1;
+    }
+    for cell in cells {
+        out.add(hold_cell(s, inc, cell, reason, None)?);
+    }
+    Ok(out)
+}
+
+/// Merges one change that arrived by itself: row-wise, or held until now. The caller has flushed.
+pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Outcome> {
+    let one_held = Outcome { held: 1, ..Outcome::default() };
+    let hold = |reason: &str| held::hold(s, w, reason, peer).map(|_| one_held);
+    let c = &w.change;
+    let txn = Txn { site: s.sites.intern(&s.cache, &w.site)?, version: w.version };
+    let sentinel = c.cid == SENTINEL;
+    let cell_stamp = if sentinel { w.stamp } else { c.col_version };
+    if let Some(ms) = too_far_ahead(s, cell_stamp)? {
+        return hold(&format!("its clock is {ms} ms ahead of ours"));
+    }
+    let record = ensure_record(s, txn, cell_stamp.max(w.stamp))?;
+    let Some(table) = s.named(&c.table)? else {
+        return hold(&format!("there is no replicated table {} here", c.table));
+    };
+    let key = match Key::from_pk(table.kind, table.keys.len(), &c.pk) {
+        Ok(key) => key,
+        Err(e) => return hold(&format!("table {}: {}", table.name, e.text)),
+    };
+    if let Some(reason) = key_obstacle(&table, &key)? {
+        return hold(&reason);
+    }
+    let mut cells = Vec::new();
+    if !sentinel {
+        let Some(at) = table.column(&c.cid) else {
+            return hold(&format!("table {} has no column {} here", table.name, c.cid));
+        };
+        if c.col_version > 0 {
+            cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val.as_ref() });
+        }
+    }
+    let inc = Incoming {
+        table: &table,
+        key: &key,
+        cl: c.cl,
+        txn,
+        site: w.site,
+        stamp: record,
+        sentinel: sentinel.then_some(c.seq),
+        cells: &cells,
+        peer: peer.copied(),
+    };
+    let mut sink = |key: &Key, seq: u64, span: u64| {
+        let touch = Touch { txn, stamp: record, tid: table.tid, key: key.clone(), seq, span };
+        s.memory.borrow_mut().touch(touch);
+    };
+    let out = merge_row(s, &inc, &mut sink)?;
+    let mut memory = s.memory.borrow_mut();
+    memory.saw = memory.saw.max(cell_stamp);
+    Ok(out)
+}
+
+/// Why a key cannot be stored as it is, or None where it can.
+pub fn key_obstacle(table: &Table, key: &Key) -> Result<Option<String>> {
+    let values = key.values()?;
+    for (col, v) in table.keys.iter().zip(&values) {
+        let real =
+            matches!((col.affinity, v.as_ref()), (affinity::Affinity::Real, ValueRef::Int(_)));
+        let unchanged = affinity::stores_unchanged(col.affinity, table.strict, v.as_ref());
+        if matches!(v.as_ref(), ValueRef::Null) || !(unchanged || real) {
+            return Ok(Some(format!(
+                "key column {}.{} cannot store a value of class {}",
+                table.name,
+                col.name,
+                v.as_ref().class_name()
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// How far a stamp is ahead of our clock, in milliseconds, where that is more than the bound.
+pub fn too_far_ahead(s: &Session, stamp: u64) -> Result<Option<u64>> {
+    let ahead = clock::ahead_ms(stamp, s.now());
+    if ahead < 1000 {
+        return Ok(None);
+    }
+    Ok(if ahead > super::config::drift_ms(s)? { Some(ahead) } else { None })
+}
+
+/// The stamp that cells of this transaction carry by its record, which is made if there is none.
+fn ensure_record(s: &Session, txn: Txn, stamp: u64) -> Result<u64> {
+    if let Some((known, stamp)) = s.memory.borrow().looked_up
+        && known == txn
+        && stamp > 0
+    {
+        return Ok(stamp);
+    }
+    let carried = match log::record(s, txn)? {
+        Some(r) if r.stamp > 0 => r.cell_stamp(),
+        Some(r) => {
+            log::Writer::new(txn).append(s, &r, stamp)?;
+            stamp
+        }
+        None => {
+            let record = log::Record { stamp, flags: 0, last_seq: 0, deps: None };
+            log::Writer::new(txn).create(s, record)?;
+            stamp
+        }
+    };
+    s.memory.borrow_mut().looked_up = Some((txn, carried));
+    Ok(carried)
+}

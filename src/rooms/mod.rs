@@ -1,0 +1,46 @@
+//! Floor 2, rooms: the work itself. A change walks one way: application write, `capture`,
+//! `memory`, `flush`, `log`, `feed`, changeset, wire, apply, `merger`, `log`.
+//!
+//! | room        | what it does                                                       |
+//! |-------------|--------------------------------------------------------------------|
+//! | `session`   | what is known of one connection; every room is handed it           |
+//! | `capture`   | the functions that the triggers call                               |
+//! | `upsert`    | when a trigger's OLD row cannot be trusted                         |
+//! | `memory`    | what the open transaction did and the log does not have yet        |
+//! | `flush`     | the memory becomes clocks and a transaction in the log             |
+//! | `stale`     | columns that the update trigger does not name yet                  |
+//! | `log`       | transactions, their rows, the rows' clocks; the only writer        |
+//! | `feed`      | what is left of one transaction                                    |
+//! | `scan`      | the rows of `crsql_changes`                                        |
+//! | `merger`    | one row's incoming changes meet the row                            |
+//! | `unchecked` | merging past CHECK constraints                                     |
+//! | `rows`      | every statement on the application's tables                        |
+//! | `rowwise`   | `INSERT INTO crsql_changes`                                        |
+//! | `held`      | changes that wait, and why                                         |
+//! | `enable`    | `crsql_as_crr`, `crsql_as_table`                                   |
+//! | `alter`     | register and triggers follow the schema                            |
+//! | `rebuilt`   | tables that were built anew                                        |
+//! | `omits`     | what was dropped here                                              |
+//! | `identity`  | this file's own site                                               |
+//! | `config`    | settings                                                           |
+
+pub mod alter;
+pub mod capture;
+pub mod config;
+pub mod enable;
+pub mod feed;
+pub mod flush;
+pub mod held;
+pub mod identity;
+pub mod log;
+pub mod memory;
+pub mod merger;
+pub mod omits;
+pub mod rebuilt;
+pub mod rows;
+pub mod rowwise;
+pub mod scan;
+pub mod session;
+pub mod stale;
+pub mod unchecked;
+pub mod upsert;

@@ -1,0 +1,84 @@
+//! What was dropped here: versions whose content is no longer in this file because a table or
+//! column of theirs is gone. Every changeset's header names them, so that a receiver that still
+//! has the table keeps a gap there and asks somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::log;
+use super::session::Session;
+use crate::ground::Prep;
+use crate::ground::catalog::{Table, clock_table};
+use crate::words::dot::Txn;
+use crate::words::error::Result;
+use crate::words::keylist;
+use crate::words::ranges::RangeSet;
+use crate::words::rowclock::RowClock;
+
+/// What is omitted, by site: the versions.
+pub type Omits = BTreeMap<u32, RangeSet>;
+
+/// A table is dropped: every transaction that touched it is omitted.
+pub fn table(s: &Session, tid: u32, name: &str) -> Result<()> {
+    let mut scan = s.db.prepare("SELECT site, version, rows FROM crsql_log", Prep::Once)?;
+    let mut touched: BTreeSet<Txn> = BTreeSet::new();
+    while scan.step()? {
+        let txn = Txn {
+            site: crate::ground::store::ordinal(scan.int(0))?,
+            version: log::count(scan.int(1))?,
+        };
+        if keylist::decode(scan.blob(2))?.iter().any(|e| e.tid == tid) {
+            touched.insert(txn);
+        }
+    }
+    drop(scan);
+    write(s, &touched, name)
+}
+
+/// A column is dropped: every transaction that a cell of it came from is omitted.
+pub fn column(s: &Session, table: &Table, id: u32) -> Result<()> {
+    let sql = format!("SELECT clock FROM {}", clock_table(table.tid));
+    let mut scan = s.db.prepare(&sql, Prep::Once)?;
+    let mut touched: BTreeSet<Txn> = BTreeSet::new();
+    while scan.step()? {
+        if let Some(cell) = RowClock::decode(scan.blob(0))?.cell(id) {
+            touched.insert(cell.dot.txn);
+        }
+    }
+    drop(scan);
+    write(s, &touched, &format!("{}, column {id}", table.name))
+}
+
+fn write(s: &Session, touched: &BTreeSet<Txn>, what: &str) -> Result<()> {
+    let mut omits = Omits::new();
+    for txn in touched {
+        omits.entry(txn.site).or_default().insert(txn.version, txn.version);
+    }
+    let mut stmt = s.db.prepare(
+        "INSERT OR REPLACE INTO crsql_omits(site, lo, hi, what) VALUES(?1, ?2, ?3, ?4)",
+        Prep::Once,
+    )?;
+    for (site, set) in &omits {
+        for (lo, hi) in set.iter() {
+            stmt.bind_int(1, i64::from(*site))?;
+            stmt.bind_int(2, log::int(lo))?;
+            stmt.bind_int(3, log::int(hi))?;
+            stmt.bind_text(4, what.as_bytes())?;
+            stmt.run()?;
+        }
+    }
+    Ok(())
+}
+
+/// What is omitted, each range with the name of what was dropped.
+pub fn read(s: &Session) -> Result<Vec<(u32, u64, u64, String)>> {
+    let mut stmt = s.db.prepare(
+        "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what",
+        Prep::Once,
+    )?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        let site = crate::ground::store::ordinal(stmt.int(0))?;
+        out.push((site, log::count(stmt.int(1))?, log::count(stmt.int(2))?, stmt.string(3)));
+    }
+    Ok(out)
+}

@@ -1,0 +1,119 @@
+//! `INSERT INTO crsql_changes`: one change that arrives by itself. It merges at once and grants
+//! no coverage, because a row does not say whether its transaction is complete.
+
+use std::rc::Rc;
+
+use super::feed::HeldChange;
+use super::held::Whole;
+use super::session::Session;
+use super::{alter, flush, identity, log, merger};
+use crate::ground::Args;
+use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId};
+use crate::words::error::{Error, Result};
+use crate::words::pack;
+use crate::words::value::ValueRef;
+
+/// Takes the values of the nine columns, and of the hidden stamp at `STAMP`.
+pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
+    let whole = parse(args)?;
+    if !s.installed()? {
+        return Err(Error::refused(
+            "this database has no replicated table yet; call crsql_as_crr first",
+        ));
+    }
+    s.enlist()?;
+    if s.memory.borrow().events.len() > s.memory.borrow().flushed[0] {
+        flush::flush(s)?;
+    }
+    alter::reconcile(s)?;
+    let own = s.own()?;
+    if whole.site == s.site_id(own)? {
+        let known = log::head(s)?.version;
+        if whole.version <= known {
+            return Ok(());
+        }
+        identity::fork(s)?;
+    }
+    merger::merge_change(s, &whole, None).map(|_| ())
+}
+
+/// The position of the hidden column `stamp`.
+pub const STAMP: usize = 10;
+
+fn parse(args: Args<'_>) -> Result<Whole> {
+    let text = |i: usize, name: &str| match args.get(i) {
+        ValueRef::Text(t) => match std::str::from_utf8(t) {
+            Ok(t) => Ok(t.to_string()),
+            Err(_) => Err(wrong(name, "UTF-8 text", args.get(i))),
+        },
+        v => Err(wrong(name, "text", v)),
+    };
+    let count = |i: usize, name: &str, lo: u64, hi: u64| {
+        let v = whole_number(args.get(i)).ok_or_else(|| wrong(name, "an integer", args.get(i)))?;
+        match u64::try_from(v) {
+            Ok(v) if (lo..=hi).contains(&v) => Ok(v),
+            _ => Err(Error::rejected(format!(
+                "crsql_changes.{name} is {v}; it lies between {lo} and {hi}"
+            ))),
+        }
+    };
+    let table = text(0, "table")?;
+    let ValueRef::Blob(pk) = args.get(1) else {
+        return Err(wrong("pk", "a blob", args.get(1)));
+    };
+    pack::unpack(pk)
+        .map_err(|e| Error::rejected(format!("crsql_changes.pk for table {table}: {}", e.text)))?;
+    let cid = text(2, "cid")?;
+    let ValueRef::Blob(site) = args.get(6) else {
+        return Err(wrong("site_id", "a blob of 16 bytes", args.get(6)));
+    };
+    let site: SiteId = site.try_into().map_err(|_| wrong("site_id", "16 bytes", args.get(6)))?;
+    let cl = count(7, "cl", 1, MAX_CL)?;
+    let sentinel = cid == merger::SENTINEL;
+    if !sentinel && cl % 2 == 0 {
+        return Err(Error::rejected(format!(
+            "crsql_changes.cl is {cl}, a dead row, for column {cid} of table {table}; only the \
+             sentinel '-1' of a dead row is sent"
+        )));
+    }
+    // A stamp of any size is taken: what lies beyond the clock's bound is held.
+    let any = i64::MAX as u64;
+    let col_version = count(4, "col_version", u64::from(sentinel), any)?;
+    if sentinel && col_version != cl {
+        return Err(Error::rejected(format!(
+            "crsql_changes.col_version is {col_version} for the sentinel of a row with cl {cl}; \
+             they are the same"
+        )));
+    }
+    let stamp = match args.get(STAMP) {
+        ValueRef::Null => 0,
+        _ => count(STAMP, "stamp", 0, MAX_COUNT)?,
+    };
+    Ok(Whole {
+        change: HeldChange {
+            table,
+            pk: pk.to_vec(),
+            cid,
+            val: args.get(3).to_owned(),
+            col_version,
+            cl,
+            seq: count(8, "seq", 0, MAX_COUNT)?,
+        },
+        site,
+        version: count(5, "db_version", 1, MAX_COUNT)?,
+        stamp,
+    })
+}
+
+/// Drivers of languages without 64-bit integers hand over whole numbers as REAL.
+pub fn whole_number(v: ValueRef<'_>) -> Option<i64> {
+    match v {
+        ValueRef::Int(i) => Some(i),
+        ValueRef::Real(r) if r == r.trunc() && r.abs() <= MAX_COUNT as f64 => Some(r as i64),
+        _ => None,
+    }
+}
+
+fn wrong(name: &str, wanted: &str, got: ValueRef<'_>) -> Error {
+    Error::mismatch(format!("crsql_changes.{name} takes {wanted}, not {}", got.class_name()))
+}

@@ -1,0 +1,265 @@
+//! The rows of `crsql_changes`: the feed of many transactions, flattened and in order.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
+
+use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
+use super::log;
+use super::merger::SENTINEL;
+use super::session::Session;
+use crate::ground::Prep;
+use crate::words::dot::{SiteId, Txn};
+use crate::words::error::Result;
+use crate::words::value::Value;
+
+/// One row of `crsql_changes`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The table's name.
+    pub table: Rc<str>,
+    /// The packed key.
+    pub pk: Rc<[u8]>,
+    /// The column, or the sentinel.
+    pub cid: Rc<str>,
+    /// The value.
+    pub val: Value,
+    /// The stamp, or the causal length of a sentinel.
+    pub col_version: u64,
+    /// The site's version.
+    pub db_version: u64,
+    /// The site.
+    pub site: SiteId,
+    /// The row's causal length.
+    pub cl: u64,
+    /// The place in the transaction.
+    pub seq: u64,
+    /// The stamp of the transaction.
+    pub stamp: u64,
+}
+
+/// Which transactions of which sites: ranges of versions, ascending.
+pub type Ranges = Vec<(u32, Vec<(u64, u64)>)>;
+
+/// In which order the sites come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By version and place, whatever the site.
+    Version,
+    /// Site by site.
+    Site,
+}
+
+struct Stream {
+    site: u32,
+    id: SiteId,
+    ranges: VecDeque<(u64, u64)>,
+    reader: Option<TxnReader>,
+    head: Option<Item>,
+}
+
+impl Stream {
+    /// Moves to the next item; false at the end.
+    fn advance(&mut self, s: &Session) -> Result<bool> {
+        loop {
+            if let Some(reader) = &mut self.reader {
+                self.head = reader.next(s)?;
+                if self.head.is_some() {
+                    return Ok(true);
+                }
+                self.reader = None;
+            }
+            let Some((lo, hi)) = self.ranges.pop_front() else { return Ok(false) };
+            let Some(version) = log::next_version(s, self.site, lo.saturating_sub(1), hi)? else {
+                continue;
+            };
+            if version < hi {
+                self.ranges.push_front((version + 1, hi));
+            }
+            self.reader = TxnReader::open(s, Txn { site: self.site, version }, 0)?;
+        }
+    }
+
+    fn place(&self) -> (u64, u64) {
+        let version = self.reader.as_ref().map_or(0, |r| r.txn.version);
+        (version, self.head.as_ref().map_or(0, Item::seq))
+    }
+}
+
+/// A running scan.
+pub struct Scan {
+    streams: Vec<Stream>,
+    queue: BinaryHeap<Reverse<((u64, u64), usize)>>,
+    order: Order,
+    next_stream: usize,
+    ready: VecDeque<Change>,
+}
+
+impl Scan {
+    /// A scan of these transactions.
+    pub fn new(s: &Session, ranges: Ranges, order: Order) -> Result<Self> {
+        let mut streams = Vec::with_capacity(ranges.len());
+        for (site, ranges) in ranges {
+            let id = s.site_id(site)?;
+            streams.push(Stream { site, id, ranges: ranges.into(), reader: None, head: None });
+        }
+        let mut scan = Self {
+            streams,
+            queue: BinaryHeap::new(),
+            order,
+            next_stream: 0,
+            ready: VecDeque::new(),
+        };
+        if order == Order::Version {
+            for i in 0..scan.streams.len() {
+                scan.enqueue(s, i)?;
+            }
+        }
+        Ok(scan)
+    }
+
+    /// A scan of rows that are known already.
+    pub fn of(changes: Vec<Change>) -> Self {
+        Self {
+            streams: Vec::new(),
+            queue: BinaryHeap::new(),
+            order: Order::Site,
+            next_stream: 0,
+            ready: changes.into(),
+        }
+    }
+
+    fn enqueue(&mut self, s: &Session, i: usize) -> Result<()> {
+        let Some(stream) = self.streams.get_mut(i) else { return Ok(()) };
+        if stream.advance(s)? {
+            let key = if self.order == Order::Version { stream.place() } else { (0, 0) };
+            self.queue.push(Reverse((key, i)));
+        }
+        Ok(())
+    }
+
+    /// The next change.
+    pub fn next(&mut self, s: &Session) -> Result<Option<Change>> {
+        loop {
+            if let Some(change) = self.ready.pop_front() {
+                return Ok(Some(change));
+            }
+            let Some(Reverse((_, i))) = self.queue.pop() else {
+                if self.order == Order::Version || self.next_stream >= self.streams.len() {
+                    return Ok(None);
+                }
+                let i = self.next_stream;
+                self.next_stream += 1;
+                self.enqueue(s, i)?;
+                continue;
+            };
+            if let Some(stream) = self.streams.get_mut(i) {
+                flatten(s, stream, &mut self.ready)?;
+            }
+            self.enqueue(s, i)?;
+        }
+    }
+}
+
+fn flatten(s: &Session, stream: &mut Stream, out: &mut VecDeque<Change>) -> Result<()> {
+    let Some(item) = stream.head.take() else { return Ok(()) };
+    let Some(reader) = &stream.reader else { return Ok(()) };
+    let (version, stamp) = (reader.txn.version, reader.record.stamp);
+    match item {
+        Item::Held(h) => out.push_back(held_change(h, version, stream.id, stamp)),
+        Item::Row(row) => {
+            out.extend(row_changes(s, &row, version, stream.id, &reader.record)?);
+        }
+    }
+    Ok(())
+}
+
+fn held_change(h: HeldChange, version: u64, site: SiteId, stamp: u64) -> Change {
+    Change {
+        table: h.table.into(),
+        pk: h.pk.into(),
+        cid: h.cid.into(),
+        val: h.val,
+        col_version: h.col_version,
+        db_version: version,
+        site,
+        cl: h.cl,
+        seq: h.seq,
+        stamp,
+    }
+}
+
+fn row_changes(
+    s: &Session,
+    row: &RowChange,
+    version: u64,
+    site: SiteId,
+    record: &log::Record,
+) -> Result<Vec<Change>> {
+    let Some(values) = feed::values(s, row)? else { return Ok(Vec::new()) };
+    let table: Rc<str> = row.table.name.as_str().into();
+    let pk: Rc<[u8]> = row.key.pk()?.into();
+    let change = |cid: &str, val: Value, col_version: u64, seq: u64| Change {
+        table: Rc::clone(&table),
+        pk: Rc::clone(&pk),
+        cid: cid.into(),
+        val,
+        col_version,
+        db_version: version,
+        site,
+        cl: row.cl,
+        seq,
+        stamp: record.stamp,
+    };
+    let mut out = Vec::with_capacity(values.len() + 1);
+    if let Some(seq) = row.sentinel {
+        out.push(change(SENTINEL, Value::Null, row.cl, seq));
+    }
+    for (cell, val) in row.cells.iter().zip(values) {
+        let name = row.table.cols.get(cell.at).map_or("", |c| c.name.as_str());
+        let stamp = cell.stamp.unwrap_or(record.cell_stamp());
+        out.push(change(name, val, stamp, cell.seq));
+    }
+    out.sort_by_key(|c| c.seq);
+    Ok(out)
+}
+
+/// All sites with records in the log.
+pub fn sites(s: &Session) -> Result<Vec<u32>> {
+    let mut stmt = s.db.prepare("SELECT ordinal FROM crsql_sites ORDER BY site_id", Prep::Once)?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        out.push(crate::ground::store::ordinal(stmt.int(0))?);
+    }
+    Ok(out)
+}
+
+/// The changes of one row, by version and place.
+pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
+    let mut out = Vec::new();
+    if let Some(table) = s.named(table)?
+        && let Ok(key) = crate::words::key::Key::from_pk(table.kind, table.keys.len(), pk)
+        && let Some(clock) = log::clock_of(s, table.tid, key.borrow())?
+    {
+        let mut txns: Vec<Txn> = clock.life_dot().map(|d| d.txn).into_iter().collect();
+        txns.extend(table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn));
+        txns.sort_unstable();
+        txns.dedup();
+        for txn in txns {
+            let Some(record) = log::record(s, txn)? else { continue };
+            if let Some(row) = feed::of_row(&table, &key, &clock, txn) {
+                out.extend(row_changes(s, &row, txn.version, s.site_id(txn.site)?, &record)?);
+            }
+        }
+    }
+    for (h, version, site, stamp) in super::held::of_row(s, table, pk)? {
+        out.push(held_change(h, version, site, stamp));
+    }
+    out.sort_by_key(|c| (c.db_version, c.seq));
+    Ok(out)
+}
+
+/// What this file has seen and the vector has not: whole transactions, site by site.
+pub fn since(_s: &Session, _vector: crate::words::value::ValueRef<'_>) -> Result<Scan> {
+    Ok(Scan::of(Vec::new()))
+}

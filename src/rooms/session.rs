@@ -1,0 +1,174 @@
+//! What crsql knows of one connection: its handle, its statements, the catalog, the capture
+//! memory. Every room is handed the session; none keeps state of its own.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::memory::Memory;
+use crate::ground::cache::{Cache, Fixed};
+use crate::ground::catalog::{Catalog, Table};
+use crate::ground::store::{self, Sites};
+use crate::ground::{Db, Prep};
+use crate::words::clock;
+use crate::words::dot::SiteId;
+use crate::words::error::{Error, Result};
+use crate::words::key::Key;
+use crate::words::keylist::KeyRef;
+
+const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist(x) VALUES(0)");
+
+/// One connection.
+pub struct Session {
+    /// The connection.
+    pub db: Db,
+    /// Its kept statements.
+    pub cache: Cache,
+    /// Its replicated tables.
+    pub catalog: Catalog,
+    /// The sites of its file.
+    pub sites: Sites,
+    /// What the open transaction has done.
+    pub memory: RefCell<Memory>,
+    /// A merge runs: how deep.
+    merging: Cell<u32>,
+    /// The row that the merge writes itself, until its own guard has let it pass.
+    own_write: RefCell<Option<(u32, Key)>>,
+}
+
+impl Session {
+    /// The session of a connection that just loaded us. Touches no file.
+    pub fn new(db: Db) -> Self {
+        Self {
+            db,
+            cache: Cache::new(db),
+            catalog: Catalog::default(),
+            sites: Sites::default(),
+            memory: RefCell::default(),
+            merging: Cell::new(0),
+            own_write: RefCell::default(),
+        }
+    }
+
+    /// The time now, in clock steps, as the host's file system layer tells it.
+    pub fn now(&self) -> u64 {
+        clock::from_unix_ms(self.db.now_unix_ms())
+    }
+
+    /// Makes the open transaction one that tells us of its end and its savepoints.
+    pub fn enlist(&self) -> Result<()> {
+        if self.memory.borrow().enlisted {
+            return Ok(());
+        }
+        let rowid = self.db.last_insert_rowid();
+        let done = self.cache.vtab(ENLIST)?.run();
+        self.db.set_last_insert_rowid(rowid);
+        done
+    }
+
+    /// The replicated table with this id.
+    pub fn table(&self, tid: u32) -> Result<Rc<Table>> {
+        let found = self.catalog.table(&self.cache, self.db, tid)?;
+        found.ok_or_else(|| {
+            Error::refused(format!("crsql does not know table {tid}; its triggers are left over"))
+        })
+    }
+
+    /// The replicated table with this id, or None where it was dropped.
+    pub fn find_table(&self, tid: u32) -> Result<Option<Rc<Table>>> {
+        self.catalog.table(&self.cache, self.db, tid)
+    }
+
+    /// The replicated table with this name.
+    pub fn named(&self, name: &str) -> Result<Option<Rc<Table>>> {
+        self.catalog.named(&self.cache, self.db, name)
+    }
+
+    /// Whether our tables are there; forgets what a change of the schema made stale.
+    pub fn installed(&self) -> Result<bool> {
+        self.catalog.refresh(&self.cache)
+    }
+
+    /// The ordinal of this file's own site.
+    pub fn own(&self) -> Result<u32> {
+        store::own_ordinal(&self.cache)
+    }
+
+    /// This file's own site.
+    pub fn own_id(&self) -> Result<SiteId> {
+        self.site_id(self.own()?)
+    }
+
+    /// The site with this ordinal.
+    pub fn site_id(&self, ordinal: u32) -> Result<SiteId> {
+        self.sites.id(&self.cache, ordinal)
+    }
+
+    /// Runs a piece of work as a merge: what is written is not captured.
+    pub fn merging<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.merging.set(self.merging.get() + 1);
+        let done = work();
+        self.merging.set(self.merging.get() - 1);
+        self.own_write.borrow_mut().take();
+        done
+    }
+
+    /// Whether a merge runs.
+    pub fn is_merging(&self) -> bool {
+        self.merging.get() > 0
+    }
+
+    /// The merge's next statement writes this row.
+    pub fn expect_own(&self, tid: u32, key: &Key) {
+        *self.own_write.borrow_mut() = Some((tid, key.clone()));
+    }
+
+    /// Whether a write that is about to happen during a merge is not the merge's own.
+    pub fn is_foreign(&self, tid: u32, key: KeyRef<'_>) -> bool {
+        if !self.is_merging() {
+            return false;
+        }
+        let mut own = self.own_write.borrow_mut();
+        let mine = own.as_ref().is_some_and(|(t, k)| *t == tid && k.borrow() == key);
+        if mine {
+            own.take();
+        }
+        !mine
+    }
+
+    /// Runs a piece of work inside a savepoint: all of it, or nothing. Refuses where SQLite cannot
+    /// open one, which is inside a statement that writes.
+    pub fn atomically<T>(&self, call: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.db.write_statement_running() {
+            return Err(Error::refused(format!(
+                "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
+            )));
+        }
+        self.db.exec("SAVEPOINT crsql")?;
+        let done = work().and_then(|v| self.db.exec("RELEASE crsql").map(|()| v));
+        if done.is_err() {
+            self.sites.forget();
+            self.catalog.forget();
+            // An error that made SQLite roll the whole transaction back took the savepoint along.
+            let undone =
+                self.db.exec("ROLLBACK TO crsql").and_then(|()| self.db.exec("RELEASE crsql"));
+            if undone.is_err() && !self.db.autocommit() {
+                return done.map_err(|e| {
+                    Error::new(
+                        e.code,
+                        format!(
+                            "{} (and the transaction could not be put back: roll it back)",
+                            e.text
+                        ),
+                    )
+                });
+            }
+        }
+        done
+    }
+
+    /// Reads one integer, for questions too rare for a kept statement.
+    pub fn ask_int(&self, sql: &str) -> Result<i64> {
+        let mut stmt = self.db.prepare(sql, Prep::Once)?;
+        Ok(if stmt.step()? { stmt.int(0) } else { 0 })
+    }
+}
