@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod affinity;
+pub mod changeset;
 pub mod clock;
 pub mod dot;
 pub mod error;
