@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::words::affinity::Affinity;
 use crate::words::dot::SiteId;
 use crate::words::key::KeyKind;
+pub use crate::words::keylist::KeyRef;
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::Span;
@@ -154,15 +155,6 @@ impl TxnHead {
     pub const REISSUED: u8 = 2;
     /// Flag: written by the extension from what others wrote.
     pub const DERIVED: u8 = 4;
-}
-
-/// A row's key that borrows its bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyRef<'a> {
-    /// The rowid.
-    Int(i64),
-    /// The stored form of any other key (words::key).
-    Packed(&'a [u8]),
 }
 
 /// One cell of a row.
