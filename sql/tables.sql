@@ -10,7 +10,8 @@ CREATE TABLE crsql_state(
   deps BLOB,                      -- what was newly seen since our own last transaction
   mark INTEGER NOT NULL,          -- own versions up to here are known to be on the disk
   schema INTEGER NOT NULL,        -- schema_version when the tables below last agreed with it
-  horizon TEXT                    -- what was cleaned up: JSON {site: version}, or NULL
+  horizon TEXT,                   -- what was cleaned up: JSON {site: version}, or NULL
+  hand TEXT                       -- where the sweep of the log goes on
 );
 
 -- Every site that this file has heard of.

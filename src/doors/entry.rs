@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::changes::Changes;
 use super::functions;
 use super::lifecycle::{Enlist, Guard};
+use super::lists::{Check, Table, Unpack};
 use crate::ground::{Db, Prep, init, sqlite3};
 use crate::rooms::session::Session;
 use crate::words::error::{Error, Result};
@@ -34,6 +35,8 @@ pub fn register(db: Db) -> Result<()> {
     functions::register(db, &session)?;
     db.module::<Guard>("crsql_guard", &session)?;
     db.module::<Enlist>("crsql_enlist", &session)?;
+    db.module::<Table<Check>>("crsql_check", &session)?;
+    db.module::<Table<Unpack>>("crsql_unpack_columns", &session)?;
     db.module::<Changes>("crsql_changes", &session)
 }
 

@@ -6,7 +6,10 @@ use super::args::{table, text, whole};
 use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
-use crate::rooms::{alter, capture, config, enable, identity};
+use crate::rooms::{
+    alter, apply, capture, config, coverage, digest, enable, export, identity,
+};
+use crate::words::changeset;
 use crate::words::error::{Error, Result};
 use crate::words::value::{Value, ValueRef};
 use crate::words::{clock, fract, pack, uuid};
@@ -34,6 +37,13 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
     ("crsql_rows_impacted", &[0], ANYWHERE, rows_impacted),
+    ("crsql_new_site", &[0], ON_REQUEST, new_site),
+    ("crsql_vector", &[0], ON_REQUEST, vector),
+    ("crsql_seen", &[1], ON_REQUEST, seen),
+    ("crsql_changeset", &[0, 1, 2], ON_REQUEST, changeset),
+    ("crsql_changeset_info", &[1], PURE, changeset_info),
+    ("crsql_apply", &[1], ON_REQUEST, apply),
+    ("crsql_digest", &[0, 1, 2], ON_REQUEST, digest),
     ("crsql_config_set", &[2], ON_REQUEST, config_set),
     ("crsql_config_get", &[1], ON_REQUEST, config_get),
     ("crsql_finalize", &[0], ON_REQUEST, finalize),
@@ -110,6 +120,76 @@ fn rows_impacted(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> 
 /// that a caller switches.
 fn sync_bit(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
     out.int(i64::from(s.is_merging()));
+    Ok(())
+}
+
+fn new_site(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.blob(&identity::renew(s)?);
+    Ok(())
+}
+
+fn vector(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.json(&coverage::ask(s)?.to_json());
+    Ok(())
+}
+
+fn seen(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    coverage::seen(s, args.get(0))?;
+    done(out)
+}
+
+fn changeset(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let max_bytes = match args.get(1) {
+        ValueRef::Null => None,
+        _ => Some(u64::try_from(whole("crsql_changeset", args, 1)?).map_err(|_| {
+            Error::refused("crsql_changeset: max_bytes is not negative")
+        })?),
+    };
+    match export::changeset(s, args.get(0), max_bytes)? {
+        Some(bytes) => out.blob(&bytes),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+fn blob<'a>(call: &str, args: Args<'a>) -> Result<&'a [u8]> {
+    match args.get(0) {
+        ValueRef::Blob(b) => Ok(b),
+        v => Err(Error::mismatch(format!(
+            "{call} takes the blob that crsql_changeset() gives, not {}",
+            v.class_name()
+        ))),
+    }
+}
+
+fn changeset_info(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    out.json(&changeset::info(blob("crsql_changeset_info", args)?)?.to_string());
+    Ok(())
+}
+
+fn apply(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    // NULL is what crsql_changeset() gives when there is nothing new.
+    if matches!(args.get(0), ValueRef::Null) {
+        out.null();
+        return Ok(());
+    }
+    out.json(&apply::apply(s, blob("crsql_apply", args)?)?);
+    Ok(())
+}
+
+/// `crsql_digest()`, `crsql_digest(table)`, `crsql_digest(table, 'all')`; NULL for the table means
+/// all of them.
+fn digest(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let table = match args.get(0) {
+        ValueRef::Null => None,
+        _ => Some(text("crsql_digest", args, 0)?),
+    };
+    let all = match args.get(1) {
+        ValueRef::Null => false,
+        _ if text("crsql_digest", args, 1)? == "all" => true,
+        _ => return Err(Error::refused("crsql_digest: the second argument can only be 'all'")),
+    };
+    out.text(&digest::digest(s, table, all)?);
     Ok(())
 }
 

@@ -6,3 +6,4 @@ pub mod changes;
 pub mod entry;
 pub mod functions;
 pub mod lifecycle;
+pub mod lists;

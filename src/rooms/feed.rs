@@ -100,6 +100,7 @@ pub struct TxnReader {
     entries: VecDeque<Entry>,
     next_part: Option<u64>,
     held: VecDeque<HeldChange>,
+    /// Places before this one are told already.
     from_seq: u64,
     ready: Option<RowChange>,
 }
@@ -161,6 +162,8 @@ impl TxnReader {
                 continue;
             }
             if let Some(row) = left_of(s, self.txn, &entry, self.from_seq)? {
+                // Entries do not overlap, but for the lists of a site that was forked.
+                self.from_seq = entry.seq + entry.span;
                 return Ok(Some(row));
             }
         }

@@ -8,7 +8,7 @@ use super::capture::BitSet;
 use super::log::{self, Head, Record, Writer, clock_of};
 use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
 use super::session::Session;
-use super::stale;
+use super::{stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
@@ -136,6 +136,7 @@ fn write_events(s: &Session, batch: &Batch) -> Result<()> {
     memory.next_seq = seq;
     memory.given = Some(Given { part: given.part + parts, ..given });
     drop(memory);
+    sweep::after(s, given.version, groups.iter().filter(|g| g.known).count() as u64)?;
     canonicalise(s, batch, &groups)
 }
 

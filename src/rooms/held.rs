@@ -189,14 +189,42 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     Ok(true)
 }
 
+/// The beginning of the reason of a change whose stamp is too far ahead of our clock.
+pub const AHEAD: &str = "its clock is ";
+
 /// Tries everything that is held again, in the order of origin.
 pub fn retry(s: &Session) -> Result<()> {
     if !s.installed()? || !any(s)? {
         return Ok(());
     }
+    retry_where(s, "1")
+}
+
+/// Tries again what our clock has come close enough to. Opens a savepoint of its own.
+pub fn retry_due(s: &Session) -> Result<()> {
+    if !any(s)? || s.db.readonly() != Some(false) || s.db.write_statement_running() {
+        return Ok(());
+    }
+    let bound = s.now() + super::config::drift_ms(s)? * clock::STEPS_PER_MS;
+    let due = format!(
+        "reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}"
+    );
+    if s.ask_int(&format!("SELECT count(*) FROM crsql_held WHERE {due}"))? == 0 {
+        return Ok(());
+    }
+    s.atomically("crsql", || {
+        s.enlist()?;
+        super::flush::flush(s)?;
+        retry_where(s, &due)
+    })
+}
+
+fn retry_where(s: &Session, which: &str) -> Result<()> {
     let mut stmt = s.db.prepare(
-        "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
-         FROM crsql_held ORDER BY cl, site_id, db_version, seq",
+        &format!(
+            "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
+             FROM crsql_held WHERE {which} ORDER BY cl, site_id, db_version, seq"
+        ),
         Prep::Once,
     )?;
     let mut waiting = Vec::new();

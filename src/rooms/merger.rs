@@ -419,7 +419,7 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
     let sentinel = c.cid == SENTINEL;
     let cell_stamp = if sentinel { w.stamp } else { c.col_version };
     if let Some(ms) = too_far_ahead(s, cell_stamp)? {
-        return hold(&format!("its clock is {ms} ms ahead of ours"));
+        return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
     }
     let record = ensure_record(s, txn, cell_stamp.max(w.stamp))?;
     let Some(table) = s.named(&c.table)? else {

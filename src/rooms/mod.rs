@@ -10,6 +10,7 @@
 //! | `flush`     | the memory becomes clocks and a transaction in the log             |
 //! | `stale`     | columns that the update trigger does not name yet                  |
 //! | `log`       | transactions, their rows, the rows' clocks; the only writer        |
+//! | `sweep`     | stale entries of the log go                                        |
 //! | `feed`      | what is left of one transaction                                    |
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `merger`    | one row's incoming changes meet the row                            |
@@ -17,17 +18,33 @@
 //! | `rows`      | every statement on the application's tables                        |
 //! | `rowwise`   | `INSERT INTO crsql_changes`                                        |
 //! | `held`      | changes that wait, and why                                         |
+//! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
+//! | `export`    | `crsql_changeset()`                                                |
+//! | `apply`     | `crsql_apply()`                                                    |
+//! | `dictionary`| a changeset's tables looked up among ours                          |
+//! | `durable`   | what is sent is on the disk                                        |
+//! | `staged`    | parts of large transactions, until they are whole                  |
+//! | `peers`     | what we have from each peer, and each peer from us                 |
 //! | `enable`    | `crsql_as_crr`, `crsql_as_table`                                   |
 //! | `alter`     | register and triggers follow the schema                            |
 //! | `rebuilt`   | tables that were built anew                                        |
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
+//! | `digest`    | `crsql_digest()`                                                   |
+//! | `check`     | `crsql_check()`                                                    |
 //! | `config`    | settings                                                           |
 
 pub mod alter;
+pub mod apply;
 pub mod capture;
+pub mod check;
 pub mod config;
+pub mod coverage;
+pub mod dictionary;
+pub mod digest;
+pub mod durable;
 pub mod enable;
+pub mod export;
 pub mod feed;
 pub mod flush;
 pub mod held;
@@ -36,11 +53,14 @@ pub mod log;
 pub mod memory;
 pub mod merger;
 pub mod omits;
+pub mod peers;
 pub mod rebuilt;
 pub mod rows;
 pub mod rowwise;
 pub mod scan;
 pub mod session;
+pub mod staged;
 pub mod stale;
+pub mod sweep;
 pub mod unchecked;
 pub mod upsert;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
+use super::coverage;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
 use super::merger::SENTINEL;
@@ -11,7 +12,7 @@ use super::session::Session;
 use crate::ground::Prep;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::Result;
-use crate::words::value::Value;
+use crate::words::value::{Value, ValueRef};
 
 /// One row of `crsql_changes`.
 #[derive(Clone, Debug)]
@@ -260,6 +261,11 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
 }
 
 /// What this file has seen and the vector has not: whole transactions, site by site.
-pub fn since(_s: &Session, _vector: crate::words::value::ValueRef<'_>) -> Result<Scan> {
-    Ok(Scan::of(Vec::new()))
+pub fn since(s: &Session, vector: ValueRef<'_>) -> Result<Scan> {
+    let vector = coverage::parse(vector)?;
+    let missing = coverage::missing(s, &vector)?;
+    let ranges = missing.into_iter().map(|(site, spans)| {
+        (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect())
+    });
+    Scan::new(s, ranges.collect(), Order::Site)
 }

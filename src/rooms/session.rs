@@ -171,4 +171,11 @@ impl Session {
         let mut stmt = self.db.prepare(sql, Prep::Once)?;
         Ok(if stmt.step()? { stmt.int(0) } else { 0 })
     }
+
+    /// Reads one text by a number, for questions too rare for a kept statement.
+    pub fn ask_text(&self, sql: &str, by: u32) -> Result<String> {
+        let mut stmt = self.db.prepare(sql, Prep::Once)?;
+        stmt.bind_int(1, i64::from(by))?;
+        Ok(if stmt.step()? { stmt.string(0) } else { String::new() })
+    }
 }

@@ -6,6 +6,7 @@
 pub mod affinity;
 pub mod changeset;
 pub mod clock;
+pub mod deps;
 pub mod dot;
 pub mod error;
 pub mod fract;

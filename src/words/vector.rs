@@ -17,6 +17,8 @@
 //!   that of transaction hi (0: not known), by which forks are noticed. Ranges rise and never
 //!   overlap.
 //! - `horizon` holds, per site, the version up to which history was pruned.
+//! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a whole,
+//!   everything before the place is here already. It is left out when there is none.
 //!
 //! No number exceeds 2^53 - 1, because JavaScript programs carry vectors about. There is one way to
 //! write a vector: keys sorted, no blanks, ranges that touch merged, sites without ranges left out.
@@ -68,6 +70,8 @@ pub struct Vector {
     pub seen: BTreeMap<Site, Vec<Span>>,
     /// Per site, the version up to which history was pruned.
     pub horizon: BTreeMap<Site, u64>,
+    /// Per site, a transaction that is here in part, and the place that comes next.
+    pub parts: BTreeMap<Site, (u64, u64)>,
 }
 
 impl Default for Vector {
@@ -82,6 +86,7 @@ impl Default for Vector {
             formats: (1, 1),
             seen: BTreeMap::new(),
             horizon: BTreeMap::new(),
+            parts: BTreeMap::new(),
         }
     }
 }
@@ -108,7 +113,12 @@ impl Vector {
         let horizon = self.horizon.iter().map(|(site, version)| (site, version.to_string()));
         put_sites(&mut out, "horizon", horizon);
         let scope = Json::from(self.scope.as_str());
-        let _ = write!(out, ",\"now\":{},\"scope\":{scope}", self.now);
+        let _ = write!(out, ",\"now\":{}", self.now);
+        if !self.parts.is_empty() {
+            let parts = self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
+            put_sites(&mut out, "parts", parts);
+        }
+        let _ = write!(out, ",\"scope\":{scope}");
         let seen = self.seen.iter().filter(|(_, spans)| !spans.is_empty());
         put_sites(&mut out, "seen", seen.map(|(site, spans)| (site, spans_json(spans))));
         let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
@@ -144,6 +154,7 @@ impl Vector {
             horizon: sites(fields, "horizon", |site, json| {
                 number(json).ok_or_else(|| bad(format!("the horizon of site {site} is no version")))
             })?,
+            parts: sites(fields, "parts", part)?,
         })
     }
 }
@@ -252,6 +263,14 @@ fn sites<T>(
         }
         Some(_) => Err(bad(format!("\"{name}\" is not a JSON object"))),
     }
+}
+
+fn part(site: &str, json: &Json) -> Result<(u64, u64)> {
+    match json.as_array().map(Vec::as_slice) {
+        Some([version, place]) => number(version).zip(number(place)),
+        _ => None,
+    }
+    .ok_or_else(|| bad(format!("the part of site {site} is not [version, place]")))
 }
 
 fn spans(site: &str, json: &Json) -> Result<Vec<Span>> {

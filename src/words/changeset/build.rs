@@ -132,6 +132,15 @@ impl Builder {
         }
     }
 
+    /// Makes the open transaction a part of one: the places from `lo` to `hi`.
+    pub fn cut(&mut self, lo: u64, hi: u64) {
+        let last = self.open.as_ref().map_or(0, |open| open.head.last_seq);
+        match &mut self.open {
+            Some(open) if lo <= hi && hi <= last => open.head.part = Some((lo, hi)),
+            _ => self.fail(Error::refused("a transaction was cut outside of its places")),
+        }
+    }
+
     /// Ends the open transaction, and gives the size so far.
     pub fn end(&mut self) -> usize {
         match self.open.take() {

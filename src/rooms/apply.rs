@@ -1,0 +1,450 @@
+//! `crsql_apply()`: a changeset is applied in one savepoint, rows, clocks, coverage and held
+//! changes, or nothing of it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::dictionary::{self, Mapped};
+use super::export::covers_up_to;
+use super::log::{self, Record, Writer};
+use super::merger::{self, InCell, Incoming, Outcome};
+use super::session::Session;
+use super::{alter, coverage, flush, held, identity, peers, staged};
+use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, TxnHead};
+use crate::words::deps::{self, Deps};
+use crate::words::dot::{SiteId, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::key::Key;
+use crate::words::vector::{Span, Vector, hex16};
+
+/// What `crsql_apply` did.
+#[derive(Default)]
+struct Report {
+    outcome: Outcome,
+    tables: BTreeSet<String>,
+    cut: BTreeMap<SiteId, (u64, String)>,
+}
+
+/// One changeset on its way in.
+struct Inbound<'a> {
+    changeset: &'a Changeset<'a>,
+    bytes: &'a [u8],
+    tables: Vec<Mapped>,
+    own: u32,
+}
+
+/// Applies a changeset; gives the report as JSON.
+pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
+    let changeset = changeset::decode(bytes)?;
+    identity::ensure(s)?;
+    let report = s.atomically("crsql_apply", || {
+        s.enlist()?;
+        flush::flush(s)?;
+        if !s.db.autocommit() {
+            let before = coverage::vector(s)?;
+            s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
+        }
+        alter::reconcile(s)?;
+        let report = apply_all(s, &changeset, bytes)?;
+        flush::flush(s)?;
+        Ok(report)
+    })?;
+    render(s, &report)
+}
+
+fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Report> {
+    let header = &changeset.header;
+    let vector = Vector {
+        site: Some(header.sender),
+        seen: header.vector.clone(),
+        ..Vector::default()
+    };
+    identity::compare(s, &vector)?;
+    refuse_old(s, header)?;
+    let inbound = Inbound {
+        changeset,
+        bytes,
+        tables: dictionary::map(s, &header.tables)?,
+        own: s.own()?,
+    };
+    let mut report = Report::default();
+    let mut cells = Vec::new();
+    for txn in changeset.transactions() {
+        let txn = txn?;
+        transaction(s, &inbound, &txn, &mut cells, &mut report)?;
+    }
+    grant(s, header, &report)?;
+    peers::pulled(s, &Vector { seen: header.coverage.clone(), ..vector.clone() })?;
+    peers::acknowledged(s, &vector)?;
+    if let Some((site, (_, reason))) = report.cut.iter().next() {
+        peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
+    }
+    Ok(report)
+}
+
+/// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
+/// up by changes.
+fn refuse_old(s: &Session, header: &Header) -> Result<()> {
+    let ours = coverage::vector(s)?;
+    let old = Error::rejected("too old: take a snapshot");
+    for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
+        if !ours.seen.is_empty() && !covers_up_to(&ours.seen_set(site), *version) {
+            return Err(old);
+        }
+    }
+    let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
+    for (site, version) in coverage::horizon(s)? {
+        if version > 0 && !covers_up_to(&theirs.seen_set(&site), version) {
+            return Err(old);
+        }
+    }
+    Ok(())
+}
+
+fn transaction<'a>(
+    s: &Session,
+    inbound: &Inbound<'a>,
+    txn: &changeset::Txn<'a>,
+    cells: &mut Vec<CellIn<'a>>,
+    report: &mut Report,
+) -> Result<()> {
+    let head = &txn.head;
+    if report.cut.contains_key(&head.site) {
+        return Ok(());
+    }
+    let site = s.sites.intern(&s.cache, &head.site)?;
+    let name = Txn { site, version: head.version };
+    if let Some(known) = known_stamp(s, inbound, name)? {
+        if known != 0 && head.stamp != 0 && known != head.stamp {
+            mark_forked(s, site)?;
+            let reason = "two files write as this site".to_string();
+            report.cut.insert(head.site, (head.version, reason));
+            return Ok(());
+        }
+        return count_superseded(txn, cells, report);
+    }
+    if site == inbound.own {
+        return Err(Error::rejected("the changeset holds versions of this file's own site"));
+    }
+    if let Some(ms) = merger::too_far_ahead(s, head.stamp)? {
+        let reason = ahead_reason(s, ms)?;
+        report.cut.insert(head.site, (head.version, reason));
+        return Ok(());
+    }
+    let Some(part) = head.part else {
+        staged::forget(s, name)?;
+        return apply_txn(s, inbound, name, Source::Here(txn, cells), report);
+    };
+    staged::put(s, name, part, inbound.bytes)?;
+    match staged::take_whole(s, name, head.last_seq)? {
+        Some(bodies) => {
+            apply_txn(s, inbound, name, Source::Parts(head, &bodies), report)?;
+            let mut new = Deps::new();
+            let (lo, hi) = (head.version, head.version);
+            coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            coverage::remember_new(s, &new)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The stamp of a transaction that was seen already, 0 where it was and nobody can say.
+fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<Option<u64>> {
+    let stamp = log::record(s, txn)?.map_or(0, |r| r.stamp);
+    if txn.site == inbound.own {
+        let head = identity::db_version(s)?;
+        return Ok(if txn.version <= head { Some(stamp) } else { None });
+    }
+    let covered = coverage::covers(s, txn)?;
+    Ok(covered.map(|at_end| if stamp != 0 { stamp } else { at_end }))
+}
+
+fn mark_forked(s: &Session, site: u32) -> Result<()> {
+    s.db.exec(&format!(
+        "UPDATE crsql_sites SET forked = {} WHERE ordinal = {site} AND forked IS NULL",
+        log::int(s.now())
+    ))
+}
+
+/// If most sites seem to be ahead of us, it is our clock that is wrong.
+fn ahead_reason(s: &Session, ms: u64) -> Result<String> {
+    let bound = super::config::drift_ms(s)?;
+    Ok(format!(
+        "its clock is {ms} ms ahead of ours, more than the {bound} ms allowed; if most sites seem \
+         ahead, this device's clock is behind"
+    ))
+}
+
+fn count_superseded<'a>(
+    txn: &changeset::Txn<'a>,
+    cells: &mut Vec<CellIn<'a>>,
+    report: &mut Report,
+) -> Result<()> {
+    let mut items = txn.items();
+    while let Some(head) = items.next(cells)? {
+        report.outcome.superseded += match head {
+            ItemHead::Row { sentinel, .. } => cells.len() as u64 + u64::from(sentinel.is_some()),
+            ItemHead::Held(_) => 1,
+        };
+    }
+    Ok(())
+}
+
+/// Applies one transaction: from this changeset, or from the changesets of its parts.
+fn apply_txn<'a>(
+    s: &Session,
+    inbound: &Inbound<'a>,
+    name: Txn,
+    from: Source<'_, 'a>,
+    report: &mut Report,
+) -> Result<()> {
+    let head = from.head().clone();
+    let record = Record {
+        stamp: head.stamp,
+        flags: i64::from(head.flags),
+        last_seq: head.last_seq,
+        deps: deps_of(s, &head)?,
+    };
+    let before = log::record(s, name)?;
+    let carried = before.filter(|r| r.stamp != 0).map_or(record.cell_stamp(), |r| r.cell_stamp());
+    let mut merge = Merge {
+        s,
+        name,
+        site: head.site,
+        own_stamp: record.cell_stamp(),
+        carried,
+        sender: inbound.changeset.header.sender,
+        writer: Writer::new(name),
+        outcome: Outcome::default(),
+        record: &record,
+    };
+    match from {
+        Source::Here(txn, cells) => merge.items(&inbound.tables, txn, cells, report)?,
+        Source::Parts(head, bodies) => {
+            for body in bodies {
+                let part = changeset::decode(body)?;
+                let tables = dictionary::map(s, &part.header.tables)?;
+                for txn in part.transactions() {
+                    let txn = txn?;
+                    if txn.head.site == head.site && txn.head.version == head.version {
+                        merge.items(&tables, &txn, &mut Vec::new(), report)?;
+                    }
+                }
+            }
+        }
+    }
+    merge.end(report)?;
+    let mut memory = s.memory.borrow_mut();
+    memory.saw = memory.saw.max(head.stamp);
+    Ok(())
+}
+
+/// Where the items of a transaction are.
+enum Source<'t, 'a> {
+    Here(&'t changeset::Txn<'a>, &'t mut Vec<CellIn<'a>>),
+    Parts(&'t TxnHead, &'t [Vec<u8>]),
+}
+
+impl Source<'_, '_> {
+    fn head(&self) -> &TxnHead {
+        match self {
+            Source::Here(txn, _) => &txn.head,
+            Source::Parts(head, _) => head,
+        }
+    }
+}
+
+fn deps_of(s: &Session, head: &TxnHead) -> Result<Option<Vec<u8>>> {
+    let mut out = Deps::new();
+    for (site, set) in &head.deps {
+        out.insert(s.sites.intern(&s.cache, site)?, set.clone());
+    }
+    Ok(deps::encode(&out))
+}
+
+/// The items of one transaction meet the rows.
+struct Merge<'s> {
+    s: &'s Session,
+    name: Txn,
+    site: SiteId,
+    /// The stamp that the sender says its cells have.
+    own_stamp: u64,
+    /// The stamp that cells have by the record in this file.
+    carried: u64,
+    sender: SiteId,
+    writer: Writer,
+    outcome: Outcome,
+    record: &'s Record,
+}
+
+impl Merge<'_> {
+    fn items<'a>(
+        &mut self,
+        tables: &[Mapped],
+        txn: &changeset::Txn<'a>,
+        cells: &mut Vec<CellIn<'a>>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let mut items = txn.items();
+        let mut fit: Vec<InCell<'a>> = Vec::new();
+        let mut last_table = usize::MAX;
+        while let Some(head) = items.next(cells)? {
+            match head {
+                ItemHead::Held(h) => self.held(&h)?,
+                ItemHead::Row { table, key, cl, sentinel } => {
+                    let mapped = tables.get(table);
+                    let mapped =
+                        mapped.ok_or_else(|| Error::rejected("an item names no table"))?;
+                    self.row(mapped, key.to_key(), cl, sentinel, cells, &mut fit)?;
+                    if table != last_table {
+                        report.tables.insert(mapped.name().to_string());
+                        last_table = table;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the transaction's record and the rows it touched.
+    fn end(self, report: &mut Report) -> Result<()> {
+        report.outcome.add(self.outcome);
+        let there = log::record(self.s, self.name)?;
+        let matters = self.outcome.applied + self.outcome.held > 0 || self.record.deps.is_some();
+        match there {
+            Some(old) => {
+                self.writer.append(self.s, &old, self.record.stamp)?;
+                match (&old.deps, &self.record.deps) {
+                    (None, Some(deps)) => log::set_deps(self.s, self.name, deps),
+                    _ => Ok(()),
+                }
+            }
+            None if matters => self.writer.create(self.s, self.record.clone()).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn row<'a>(
+        &mut self,
+        mapped: &Mapped,
+        key: Key,
+        cl: u64,
+        sentinel: Option<u64>,
+        cells: &[CellIn<'a>],
+        fit: &mut Vec<InCell<'a>>,
+    ) -> Result<()> {
+        let (s, name) = (self.s, self.name);
+        let (table, key) = match dictionary::place(mapped, &key)? {
+            Ok(found) => found,
+            Err(reason) => return self.hold_all(mapped, &key, cl, sentinel, cells, &reason),
+        };
+        fit.clear();
+        for c in cells {
+            let stamp = c.stamp.unwrap_or(self.own_stamp);
+            match mapped.column(c.column) {
+                Ok(at) => fit.push(InCell { at, seq: c.seq, stamp, val: c.val }),
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    self.hold_all(mapped, &key, cl, None, std::slice::from_ref(c), &reason)?;
+                }
+            }
+        }
+        if fit.is_empty() && sentinel.is_none() {
+            return Ok(());
+        }
+        let inc = Incoming {
+            table,
+            key: &key,
+            cl,
+            txn: name,
+            site: self.site,
+            stamp: self.carried,
+            sentinel,
+            cells: fit,
+            peer: Some(self.sender),
+        };
+        let writer = &mut self.writer;
+        let mut sink =
+            |key: &Key, seq: u64, span: u64| writer.push(table.tid, key.borrow(), seq, span);
+        let out = merger::merge_row(s, &inc, &mut sink)?;
+        self.outcome.add(out);
+        Ok(())
+    }
+
+    /// A change that its sender held: it may fit here.
+    fn held(&mut self, h: &HeldItem<'_>) -> Result<()> {
+        if log::record(self.s, self.name)?.is_none() {
+            Writer::new(self.name).create(self.s, self.record.clone())?;
+        }
+        let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
+        let out = merger::merge_change(self.s, &whole, Some(&self.sender))?;
+        self.outcome.add(out);
+        Ok(())
+    }
+
+    fn hold_all(
+        &mut self,
+        mapped: &Mapped,
+        key: &Key,
+        cl: u64,
+        sentinel: Option<u64>,
+        cells: &[CellIn<'_>],
+        reason: &str,
+    ) -> Result<()> {
+        let rest = (self.site, self.name.version, self.own_stamp);
+        for whole in dictionary::raw(mapped, key, cl, sentinel, cells, rest)? {
+            held::hold(self.s, &whole, reason, Some(&self.sender))?;
+            self.outcome.held += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
+/// have, and what is our own.
+fn grant(s: &Session, header: &Header, report: &Report) -> Result<()> {
+    let own = s.own_id()?;
+    let mut new = Deps::new();
+    for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
+        let mut set = coverage::set_of(spans);
+        for omit in header.omits.iter().filter(|o| o.site == *site) {
+            if dictionary::has(s, &omit.what)? {
+                set.remove(omit.lo, omit.hi);
+            }
+        }
+        if let Some((version, _)) = report.cut.get(site) {
+            set.remove(*version, u64::MAX >> 1);
+        }
+        let ordinal = s.sites.intern(&s.cache, site)?;
+        for (lo, hi) in set.iter() {
+            let stamp = spans.iter().find(|sp| sp.hi == hi).map(|sp| sp.stamp);
+            let stamp = match stamp {
+                Some(stamp) => stamp,
+                None => log::record(s, Txn { site: ordinal, version: hi })?.map_or(0, |r| r.stamp),
+            };
+            coverage::grant(s, ordinal, Span { lo, hi, stamp }, &mut new)?;
+        }
+    }
+    coverage::remember_new(s, &new)
+}
+
+fn render(s: &Session, report: &Report) -> Result<String> {
+    let cut: Vec<_> = report
+        .cut
+        .iter()
+        .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
+        .collect();
+    let vector: serde_json::Value =
+        serde_json::from_str(&coverage::vector(s)?.to_json()).unwrap_or_default();
+    Ok(json!({
+        "applied": report.outcome.applied,
+        "superseded": report.outcome.superseded,
+        "held": report.outcome.held,
+        "tables": report.tables,
+        "cut": cut,
+        "vector": vector,
+    })
+    .to_string())
+}

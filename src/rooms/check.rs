@@ -1,0 +1,250 @@
+//! `crsql_check()`: what is wrong in this file, a row per fault, or nothing. It changes nothing.
+
+use super::alter;
+use super::log;
+use super::session::Session;
+use crate::ground::Prep;
+use crate::ground::catalog::{self, Table, clock_table};
+use crate::ground::quote::{ident, literal};
+use crate::words::dot::Txn;
+use crate::words::error::{Error, Result, SQLITE_CORRUPT};
+use crate::words::key::Key;
+use crate::words::rowclock::RowClock;
+use crate::words::value::ValueRef;
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind it is, one word.
+    pub fault: &'static str,
+    /// The table, where it is about one.
+    pub table: Option<String>,
+    /// The row's packed key, where it is about one.
+    pub pk: Option<Vec<u8>>,
+    /// A sentence: what is wrong, and the way out.
+    pub detail: String,
+}
+
+struct Checker<'s> {
+    s: &'s Session,
+    faults: Vec<Fault>,
+}
+
+/// Looks at everything.
+pub fn check(s: &Session) -> Result<Vec<Fault>> {
+    let mut c = Checker { s, faults: Vec::new() };
+    if !s.installed()? {
+        return Ok(c.faults);
+    }
+    for tid in s.catalog.names(&s.cache)?.all.clone() {
+        match s.find_table(tid) {
+            Ok(Some(table)) => c.table(&table)?,
+            Ok(None) => c.gone(tid)?,
+            Err(e) if e.code == SQLITE_CORRUPT => c.fault("register", None, None, e.text),
+            Err(e) => return Err(e),
+        }
+    }
+    c.leftovers()?;
+    c.held()?;
+    c.sites()?;
+    Ok(c.faults)
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, fault: &'static str, table: Option<&str>, key: Option<&Key>, detail: String) {
+        let pk = key.and_then(|k| k.pk().ok());
+        self.faults.push(Fault { fault, table: table.map(str::to_string), pk, detail });
+    }
+
+    fn table(&mut self, table: &Table) -> Result<()> {
+        self.triggers(table)?;
+        self.clocks(table)?;
+        self.rows(table)?;
+        self.constraints(table)
+    }
+
+    fn triggers(&mut self, table: &Table) -> Result<()> {
+        let name = &table.name;
+        let Some(seen) = catalog::seen(&self.s.cache, table.tid)? else {
+            let detail = format!(
+                "{name} has no triggers of crsql, so writes to it are not captured; the next call \
+                 of crsql_vector() puts them back"
+            );
+            self.fault("triggers", Some(name), None, detail);
+            return Ok(());
+        };
+        if !seen.altering.is_empty() {
+            let detail =
+                format!("{name} is being altered; SELECT crsql_commit_alter({})", literal(name)?);
+            self.fault("altering", Some(name), None, detail);
+            return Ok(());
+        }
+        let guards = alter::application_has_triggers(self.s)?;
+        let expected = alter::expected_triggers(table, guards)?;
+        let there = |sql: &String| seen.texts.iter().any(|(_, text)| text == sql);
+        if table.unwatched().next().is_none() && !expected.iter().all(there) {
+            let detail = format!(
+                "a trigger of crsql on {name} is missing, was edited, or follows an ALTER; the next \
+                 call of crsql_vector() makes it anew"
+            );
+            self.fault("triggers", Some(name), None, detail);
+        }
+        Ok(())
+    }
+
+    /// Every clock is sound, its row is there, and its transactions are on record.
+    fn clocks(&mut self, table: &Table) -> Result<()> {
+        let sql = format!("SELECT key, clock FROM {}", clock_table(table.tid));
+        let mut scan = match self.s.db.prepare(&sql, Prep::Once) {
+            Ok(scan) => scan,
+            Err(e) => {
+                self.fault("clocks", Some(&table.name), None, e.text);
+                return Ok(());
+            }
+        };
+        let mut known: std::collections::BTreeSet<Txn> = Default::default();
+        while scan.step()? {
+            let key = Key::from_stored(scan.value(0))?;
+            let clock = match RowClock::decode(scan.blob(1)) {
+                Ok(clock) => clock,
+                Err(e) => {
+                    self.fault("clock", Some(&table.name), Some(&key), e.text);
+                    continue;
+                }
+            };
+            self.records(table, &key, &clock, &mut known)?;
+            let there = super::rows::read(self.s, table, &key)?.is_some();
+            if there != clock.alive() {
+                let (fault, detail) = if there {
+                    ("row", "the row is there though its clock says that it was deleted")
+                } else {
+                    ("clock", "the row is gone though its clock says that it lives")
+                };
+                let detail = format!("{}: {detail}", table.name);
+                self.fault(fault, Some(&table.name), Some(&key), detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn records(
+        &mut self,
+        table: &Table,
+        key: &Key,
+        clock: &RowClock,
+        known: &mut std::collections::BTreeSet<Txn>,
+    ) -> Result<()> {
+        let cells = table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn);
+        let mut txns: Vec<Txn> = cells.chain(clock.life_dot().map(|d| d.txn)).collect();
+        txns.dedup();
+        for txn in txns {
+            if known.contains(&txn) {
+                continue;
+            }
+            if log::record(self.s, txn)?.is_none() {
+                let detail = format!(
+                    "{}: a cell comes from version {} of site {}, which is not in the log",
+                    table.name, txn.version, txn.site
+                );
+                self.fault("log", Some(&table.name), Some(key), detail);
+            } else {
+                known.insert(txn);
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, table: &Table) -> Result<()> {
+        let keys: Vec<String> = table.keys.iter().map(|k| ident(&k.name)).collect();
+        let sql = format!("SELECT {} FROM main.{}", keys.join(", "), ident(&table.name));
+        let mut scan = self.s.db.prepare(&sql, Prep::Once)?;
+        while scan.step()? {
+            let values: Vec<ValueRef<'_>> =
+                (0..scan.column_count()).map(|i| scan.value(i)).collect();
+            let key = Key::from_values(table.kind, &values)?;
+            if log::clock_of(self.s, table.tid, key.borrow())?.is_none() {
+                let detail = format!(
+                    "{}: the row was written while nobody watched and does not replicate; update it, \
+                     or delete and insert it again",
+                    table.name
+                );
+                self.fault("row", Some(&table.name), Some(&key), detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Merging does not evaluate CHECK, so rows can break one.
+    fn constraints(&mut self, table: &Table) -> Result<()> {
+        let sql = format!("PRAGMA main.quick_check({})", ident(&table.name));
+        let mut scan = self.s.db.prepare(&sql, Prep::Once)?;
+        while scan.step()? {
+            let said = scan.string(0);
+            if said != "ok" {
+                let detail = format!("{}: {said}", table.name);
+                self.fault("constraint", Some(&table.name), None, detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, tid: u32) -> Result<()> {
+        let name = self.s.ask_text("SELECT name FROM crsql_tables WHERE tid = ?1", tid)?;
+        let detail = format!("{name} was dropped; the next call of crsql_vector() cleans up after it");
+        self.fault("dropped", Some(&name), None, detail);
+        Ok(())
+    }
+
+    fn leftovers(&mut self) -> Result<()> {
+        let mut scan = self.s.db.prepare(
+            "SELECT m.name FROM sqlite_schema m JOIN crsql_tables t
+               ON m.name = 'crsql_clock_' || t.tid
+             WHERE t.dropped IS NOT NULL ORDER BY t.tid",
+            Prep::Once,
+        )?;
+        while scan.step()? {
+            let name = scan.string(0);
+            let detail = format!("{name} is left over from a table that was dropped: DROP TABLE {name}");
+            self.fault("leftover", None, None, detail);
+        }
+        Ok(())
+    }
+
+    fn held(&mut self) -> Result<()> {
+        let mut scan =
+            self.s.db.prepare("SELECT \"table\", pk, cid, reason FROM crsql_held", Prep::Once)?;
+        while scan.step()? {
+            let (table, cid) = (scan.string(0), scan.string(2));
+            let Some(found) = self.s.named(&table)? else { continue };
+            if scan.string(3).starts_with("there is no") && (cid == "-1" || found.column(&cid).is_some())
+            {
+                let key = Key::from_pk(found.kind, found.keys.len(), scan.blob(1)).ok();
+                let detail = format!("{table}.{cid}: a held change fits now; call crsql_vector()");
+                self.fault("held", Some(&table), key.as_ref(), detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn sites(&mut self) -> Result<()> {
+        let mut scan = self.s.db.prepare(
+            "SELECT lower(hex(site_id)) FROM crsql_sites
+             WHERE forked IS NOT NULL AND retired IS NULL",
+            Prep::Once,
+        )?;
+        while scan.step()? {
+            let detail = format!(
+                "two files write as site {}; each takes a new identity when it next meets a peer, or \
+                 by SELECT crsql_new_site()",
+                scan.string(0)
+            );
+            self.fault("forked", None, None, detail);
+        }
+        Ok(())
+    }
+}
+
+/// Damage that a check cannot get past.
+pub fn damaged(e: Error) -> Vec<Fault> {
+    vec![Fault { fault: "damaged", table: None, pk: None, detail: e.text }]
+}

@@ -1,0 +1,241 @@
+//! Coverage: which transactions of every site were seen here, whole. Losing a merge, being
+//! overwritten or being held still counts as seen. Of our own site everything up to the newest
+//! version is; of others, what `crsql_coverage` says, in ranges with the stamp of each range's end.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::log::{self, count, int};
+use super::session::Session;
+use super::{alter, held, identity, peers, staged};
+use crate::ground::Prep;
+use crate::ground::cache::Fixed;
+use crate::ground::store;
+use crate::words::deps::{self, Deps};
+use crate::words::dot::{SiteId, Txn};
+use crate::words::error::{Error, Result};
+use crate::words::ranges::RangeSet;
+use crate::words::value::ValueRef;
+use crate::words::vector::{Span, Vector};
+
+const ALL: Fixed = Fixed(
+    80,
+    "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo",
+);
+const AROUND: Fixed = Fixed(
+    81,
+    "SELECT lo, hi, stamp FROM crsql_coverage
+     WHERE site = ?1 AND scope = '*' AND lo <= ?3 + 1 AND hi >= ?2 - 1 ORDER BY lo",
+);
+const REMOVE: Fixed =
+    Fixed(82, "DELETE FROM crsql_coverage WHERE site = ?1 AND scope = '*' AND lo = ?2");
+const ADD: Fixed =
+    Fixed(83, "INSERT INTO crsql_coverage(site, lo, hi, stamp) VALUES(?1, ?2, ?3, ?4)");
+const COVERS: Fixed = Fixed(
+    84,
+    "SELECT hi, stamp FROM crsql_coverage
+     WHERE site = ?1 AND scope = '*' AND lo <= ?2 ORDER BY lo DESC LIMIT 1",
+);
+const DEPS: Fixed = Fixed(85, "SELECT deps FROM crsql_state");
+const SET_DEPS: Fixed = Fixed(86, "UPDATE crsql_state SET deps = ?1");
+
+/// Everything that was seen and is committed, by the ordinal of the site.
+pub fn all(s: &Session) -> Result<BTreeMap<u32, Vec<Span>>> {
+    let mut out: BTreeMap<u32, Vec<Span>> = BTreeMap::new();
+    let mut stmt = s.cache.fixed(ALL)?;
+    while stmt.step()? {
+        out.entry(store::ordinal(stmt.int(0))?).or_default().push(Span {
+            lo: count(stmt.int(1))?,
+            hi: count(stmt.int(2))?,
+            stamp: count(stmt.int(3))?,
+        });
+    }
+    drop(stmt);
+    let own = s.own()?;
+    let hi = identity::db_version(s)?;
+    if hi > 0 {
+        let stamp = log::record(s, Txn { site: own, version: hi })?.map_or(0, |r| r.stamp);
+        out.insert(own, vec![Span { lo: 1, hi, stamp }]);
+    }
+    Ok(out)
+}
+
+/// The versions of spans.
+pub fn set_of(spans: &[Span]) -> RangeSet {
+    spans.iter().map(|s| (s.lo, s.hi)).collect()
+}
+
+/// Whether a version of another site was seen, and the stamp where its range ends there.
+pub fn covers(s: &Session, txn: Txn) -> Result<Option<u64>> {
+    let mut stmt = s.cache.fixed(COVERS)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    if !stmt.step()? || count(stmt.int(0))? < txn.version {
+        return Ok(None);
+    }
+    Ok(Some(if count(stmt.int(0))? == txn.version { count(stmt.int(1))? } else { 0 }))
+}
+
+/// Records that versions of another site were seen. What is new of it goes into the deps of our
+/// next transaction.
+pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
+    let mut stmt = s.cache.fixed(AROUND)?;
+    stmt.bind_int(1, i64::from(site))?;
+    stmt.bind_int(2, int(span.lo))?;
+    stmt.bind_int(3, int(span.hi))?;
+    let mut around = Vec::new();
+    while stmt.step()? {
+        let (lo, hi) = (count(stmt.int(0))?, count(stmt.int(1))?);
+        around.push(Span { lo, hi, stamp: count(stmt.int(2))? });
+    }
+    drop(stmt);
+    let fresh = set_of(&[span]).difference(&set_of(&around));
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut whole = span;
+    for old in &around {
+        whole.lo = whole.lo.min(old.lo);
+        if old.hi > whole.hi {
+            (whole.hi, whole.stamp) = (old.hi, old.stamp);
+        }
+        let mut stmt = s.cache.fixed(REMOVE)?;
+        stmt.bind_int(1, i64::from(site))?;
+        stmt.bind_int(2, int(old.lo))?;
+        stmt.run()?;
+    }
+    let mut stmt = s.cache.fixed(ADD)?;
+    stmt.bind_int(1, i64::from(site))?;
+    stmt.bind_int(2, int(whole.lo))?;
+    stmt.bind_int(3, int(whole.hi))?;
+    stmt.bind_int(4, int(whole.stamp))?;
+    stmt.run()?;
+    let set = new.entry(site).or_default();
+    *set = set.union(&fresh);
+    Ok(())
+}
+
+/// Adds what was newly seen to the deps of our next transaction.
+pub fn remember_new(s: &Session, new: &Deps) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut stmt = s.cache.fixed(DEPS)?;
+    stmt.step()?;
+    let mut deps = if stmt.is_null(0) { Deps::new() } else { deps::decode(stmt.blob(0))? };
+    drop(stmt);
+    for (site, set) in new {
+        let slot = deps.entry(*site).or_default();
+        *slot = slot.union(set);
+    }
+    let mut stmt = s.cache.fixed(SET_DEPS)?;
+    match deps::encode(&deps) {
+        Some(bytes) => stmt.bind_blob(1, &bytes)?,
+        None => stmt.bind_null(1)?,
+    }
+    stmt.run()
+}
+
+/// `crsql_vector()` as data: what is seen and committed.
+pub fn vector(s: &Session) -> Result<Vector> {
+    if let Some(before) = s.memory.borrow().seen_before.as_ref() {
+        return Ok(Vector::clone(before));
+    }
+    let mut vector = Vector { now: s.now(), ..Vector::default() };
+    if !s.installed()? {
+        return Ok(vector);
+    }
+    let own = s.own_id()?;
+    vector.site = Some(own);
+    vector.epoch = identity::epoch(s)?;
+    for (site, spans) in all(s)? {
+        vector.seen.insert(s.site_id(site)?, spans);
+    }
+    for (site, part) in staged::progress(s)? {
+        vector.parts.insert(s.site_id(site)?, part);
+    }
+    vector.horizon = horizon(s)?;
+    Ok(vector)
+}
+
+/// What was cleaned up here, by site.
+pub fn horizon(s: &Session) -> Result<BTreeMap<SiteId, u64>> {
+    let mut stmt = s.db.prepare("SELECT horizon FROM crsql_state", Prep::Once)?;
+    stmt.step()?;
+    if stmt.is_null(0) {
+        return Ok(BTreeMap::new());
+    }
+    let text = format!("{{\"v\":1,\"horizon\":{}}}", stmt.string(0));
+    let read = Vector::from_json(text.as_bytes());
+    read.map(|v| v.horizon)
+        .map_err(|e| Error::corrupt(format!("crsql_state.horizon is damaged: {}", e.text)))
+}
+
+/// `crsql_vector()`: makes the identity where it can, and tries again what waited for a change of
+/// the schema or for the clock.
+pub fn ask(s: &Rc<Session>) -> Result<Vector> {
+    identity::site_id(s)?;
+    if s.installed()? {
+        alter::reconcile_if_possible(s, "crsql_vector")?;
+        held::retry_due(s)?;
+    }
+    vector(s)
+}
+
+/// Reads a vector that a caller gives: NULL is the empty one.
+pub fn parse(v: ValueRef<'_>) -> Result<Vector> {
+    match v {
+        ValueRef::Null => Ok(Vector::default()),
+        ValueRef::Text(t) | ValueRef::Blob(t) => Vector::from_json(t),
+        v => Err(Error::mismatch(format!(
+            "a vector is the JSON text that crsql_vector() gives, not {}",
+            v.class_name()
+        ))),
+    }
+}
+
+/// `crsql_seen(vector)`: the caller has inserted, row by row, all that the maker of the vector had.
+pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
+    let vector = parse(v)?;
+    identity::ensure(s)?;
+    s.atomically("crsql_seen", || {
+        s.enlist()?;
+        super::flush::flush(s)?;
+        identity::compare(s, &vector)?;
+        let mut new = Deps::new();
+        for (id, spans) in &vector.seen {
+            let site = s.sites.intern(&s.cache, id)?;
+            if site == s.own()? {
+                continue;
+            }
+            for span in spans {
+                grant(s, site, *span, &mut new)?;
+            }
+        }
+        remember_new(s, &new)?;
+        peers::pulled(s, &vector)?;
+        peers::acknowledged(s, &vector)
+    })
+}
+
+/// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
+/// range's stamp is that of its end, 0 where this file cannot say.
+pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
+    let mut out = Vec::new();
+    for (site, spans) in all(s)? {
+        let theirs = vector.seen_set(&s.site_id(site)?);
+        let mut left = Vec::new();
+        for (lo, hi) in set_of(&spans).difference(&theirs).iter() {
+            let ends_here = spans.iter().find(|span| span.hi == hi).map(|span| span.stamp);
+            let stamp = match ends_here {
+                Some(stamp) => stamp,
+                None => log::record(s, Txn { site, version: hi })?.map_or(0, |r| r.stamp),
+            };
+            left.push(Span { lo, hi, stamp });
+        }
+        if !left.is_empty() {
+            out.push((site, left));
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,296 @@
+//! `crsql_changeset()`: what is here, committed, and not in the vector, as one changeset. Origin
+//! by origin, each in order; cut between transactions where it grows past its limit, and inside
+//! one only where that one alone is larger.
+
+use std::rc::Rc;
+
+use super::feed::{Item, RowChange, TxnReader};
+use super::session::Session;
+use super::{alter, coverage, durable, flush, held, identity, log, omits, peers, rows};
+use crate::ground::catalog::Table;
+use crate::words::changeset::{
+    Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Omit, Seen, TableInfo, TxnHead,
+};
+use crate::words::deps;
+use crate::words::dot::Txn;
+use crate::words::error::{Error, Result};
+use crate::words::value::ValueRef;
+use crate::words::vector::{Span, Vector};
+
+/// A changeset is cut when it has grown to so many bytes, unless the caller says otherwise.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Where to stop.
+struct Limit {
+    bytes: u64,
+    full: bool,
+}
+
+/// What the vector has not seen, as a changeset, or None where that is nothing.
+pub fn changeset(
+    s: &Rc<Session>,
+    vector: ValueRef<'_>,
+    max_bytes: Option<u64>,
+) -> Result<Option<Vec<u8>>> {
+    let since = coverage::parse(vector)?;
+    if !s.installed()? {
+        return Ok(None);
+    }
+    flush::flush(s)?;
+    alter::reconcile_if_possible(s, "crsql_changeset")?;
+    refuse_open(s)?;
+    behind_horizon(s, &since)?;
+    acknowledge(s, &since)?;
+    held::retry_due(s)?;
+    let missing = coverage::missing(s, &since)?;
+    let missing = durable::promise(s, missing)?;
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let mut limit = Limit { bytes: max_bytes.unwrap_or(MAX_BYTES), full: false };
+    let mut builder = Builder::new();
+    let mut covered = Seen::new();
+    for (site, spans) in missing {
+        let id = s.site_id(site)?;
+        let resume = since.parts.get(&id).copied();
+        let done = origin(s, &mut builder, site, &spans, resume, &mut limit)?;
+        if !done.is_empty() {
+            covered.insert(id, done);
+        }
+        if limit.full {
+            break;
+        }
+    }
+    builder.finish(header(s, covered)?).map(Some)
+}
+
+/// What is sent is committed. New rows of the open transaction are left out; what it wrote over
+/// is no longer there to be sent.
+fn refuse_open(s: &Session) -> Result<()> {
+    let memory = s.memory.borrow();
+    if memory.overwrote || memory.seen_before.is_some() || !memory.touches.is_empty() {
+        return Err(Error::refused(
+            "crsql_changeset: this connection has uncommitted changes in place of committed ones; \
+             COMMIT or ROLLBACK first, or ask on another connection",
+        ));
+    }
+    Ok(())
+}
+
+/// A peer that lacks what was cleaned up here cannot be brought up by changes.
+fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
+    for (site, version) in coverage::horizon(s)? {
+        let seen = since.seen_set(&site);
+        if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
+            return Err(Error::rejected("too old: take a snapshot"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a set holds 1 to `version`.
+pub fn covers_up_to(set: &crate::words::ranges::RangeSet, version: u64) -> bool {
+    set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
+}
+
+/// Presenting a vector is an acknowledgement, and shows a fork. Both are noted where that can be
+/// written.
+fn acknowledge(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    if since.site.is_none() || s.db.readonly() != Some(false) || s.db.write_statement_running() {
+        return Ok(());
+    }
+    if identity::is_forked(s, since)? {
+        s.atomically("crsql_changeset", || {
+            s.enlist()?;
+            identity::compare(s, since)
+        })?;
+    }
+    peers::acknowledged(s, since)
+}
+
+/// One origin's transactions. Gives what of the spans is covered.
+fn origin(
+    s: &Session,
+    builder: &mut Builder,
+    site: u32,
+    spans: &[Span],
+    resume: Option<(u64, u64)>,
+    limit: &mut Limit,
+) -> Result<Vec<Span>> {
+    let mut done = Vec::new();
+    for span in spans {
+        let mut after = span.lo - 1;
+        while let Some(version) = log::next_version(s, site, after, span.hi)? {
+            if limit.full {
+                break;
+            }
+            let txn = Txn { site, version };
+            let from = resume.filter(|(v, _)| *v == version).map_or(0, |(_, place)| place);
+            let whole = transaction(s, builder, txn, from, limit)?;
+            if !whole {
+                limit.full = true;
+                break;
+            }
+            after = version;
+            limit.full = builder.size() as u64 >= limit.bytes;
+        }
+        if !limit.full || after == span.hi {
+            done.push(*span);
+        } else if after >= span.lo {
+            let stamp = log::record(s, Txn { site, version: after })?.map_or(0, |r| r.stamp);
+            done.push(Span { lo: span.lo, hi: after, stamp });
+        }
+        if limit.full {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// One transaction from a place on. False where it was cut: it is then a part, and not covered.
+fn transaction(
+    s: &Session,
+    builder: &mut Builder,
+    txn: Txn,
+    from: u64,
+    limit: &Limit,
+) -> Result<bool> {
+    let Some(mut reader) = TxnReader::open(s, txn, from)? else { return Ok(true) };
+    let first_of_all = builder.is_empty();
+    builder.begin(head(s, &reader, None)?);
+    let (mut end, mut items) = (from, 0u64);
+    while let Some(item) = reader.next(s)? {
+        if builder.size() as u64 >= limit.bytes && items > 0 {
+            if !first_of_all {
+                // It starts the next changeset.
+                builder.abandon();
+                return Ok(false);
+            }
+            builder.cut(from, end - 1);
+            builder.end();
+            return Ok(false);
+        }
+        end = put(s, builder, &item)?;
+        items += 1;
+    }
+    if from > 0 {
+        builder.cut(from, reader.record.last_seq.max(from));
+        builder.end();
+        return Ok(false);
+    }
+    builder.end();
+    Ok(true)
+}
+
+fn head(s: &Session, reader: &TxnReader, part: Option<(u64, u64)>) -> Result<TxnHead> {
+    let r = &reader.record;
+    let mut seen = Vec::new();
+    if let Some(bytes) = &r.deps {
+        for (site, set) in deps::decode(bytes)? {
+            seen.push((s.site_id(site)?, set));
+        }
+    }
+    Ok(TxnHead {
+        site: s.site_id(reader.txn.site)?,
+        version: reader.txn.version,
+        stamp: r.stamp,
+        last_seq: r.last_seq,
+        flags: (r.flags & 7) as u8,
+        part,
+        deps: seen,
+    })
+}
+
+/// Adds an item; gives the place after it.
+fn put(s: &Session, builder: &mut Builder, item: &Item) -> Result<u64> {
+    match item {
+        Item::Held(h) => {
+            builder.held(&HeldItem {
+                table: &h.table,
+                pk: &h.pk,
+                cid: &h.cid,
+                val: h.val.as_ref(),
+                col_version: h.col_version,
+                cl: h.cl,
+                seq: h.seq,
+            });
+            Ok(h.seq + 1)
+        }
+        Item::Row(row) => put_row(s, builder, row),
+    }
+}
+
+fn put_row(s: &Session, builder: &mut Builder, row: &RowChange) -> Result<u64> {
+    let table = &row.table;
+    let index = builder.table(table.tid, || describe(s, table));
+    let key = row.key.borrow();
+    let end = row.cells.last().map(|c| c.seq).max(row.sentinel).unwrap_or(0) + 1;
+    if row.cells.is_empty() {
+        builder.row(index, key, row.cl, row.sentinel, std::iter::empty());
+        return Ok(end);
+    }
+    let Some(values) = rows::read(s, table, &row.key)? else { return Ok(end) };
+    let cells = row.cells.iter().map(|c| (c.at, c.seq, c.stamp, values.value(c.at as i32)));
+    builder.row(index, key, row.cl, row.sentinel, cells);
+    Ok(end)
+}
+
+/// A table as the dictionary tells it.
+fn describe(s: &Session, table: &Table) -> TableInfo {
+    let collation = |name: &str| s.db.table_column(&table.name, name).map(|c| c.collation);
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    TableInfo {
+        name: table.name.clone(),
+        former: sorted(&table.former),
+        kind: table.kind,
+        strict: table.strict,
+        keys: table
+            .keys
+            .iter()
+            .map(|k| KeyInfo {
+                name: k.name.clone(),
+                affinity: k.affinity,
+                collation: collation(&k.name).unwrap_or_else(|_| "BINARY".to_string()),
+            })
+            .collect(),
+        columns: table
+            .cols
+            .iter()
+            .map(|c| ColumnInfo {
+                name: c.name.clone(),
+                former: sorted(&c.former),
+                affinity: c.affinity,
+                declared: c.declared.clone(),
+                notnull: c.notnull,
+                default: c.default.clone(),
+                merge: "lww".to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn header(s: &Session, covered: Seen) -> Result<Header> {
+    let vector = coverage::vector(s)?;
+    let mut omitted = Vec::new();
+    for (site, lo, hi, what) in omits::read(s)? {
+        omitted.push(Omit { site: s.site_id(site)?, lo, hi, what });
+    }
+    omitted.sort();
+    Ok(Header {
+        sender: s.own_id()?,
+        epoch: vector.epoch,
+        scope: vector.scope,
+        now: vector.now,
+        vector: vector.seen,
+        horizon: vector.horizon,
+        omits: omitted,
+        coverage: covered,
+        kind: Kind::Delta,
+        tables: Vec::new(),
+        signature: None,
+    })
+}

@@ -1,0 +1,80 @@
+//! Parts of a transaction that is larger than one changeset. They wait here, as they came, until
+//! the last one makes the transaction whole; then all of it is applied at once.
+
+use std::collections::BTreeMap;
+
+use super::log::{count, int};
+use super::session::Session;
+use crate::ground::cache::Fixed;
+use crate::ground::store;
+use crate::words::dot::Txn;
+use crate::words::error::Result;
+
+const PROGRESS: Fixed =
+    Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
+const PUT: Fixed = Fixed(
+    91,
+    "INSERT OR REPLACE INTO crsql_staged(site, version, lo, hi, body) VALUES(?1, ?2, ?3, ?4, ?5)",
+);
+const BODIES: Fixed = Fixed(
+    92,
+    "SELECT lo, hi, body FROM crsql_staged WHERE site = ?1 AND version = ?2 ORDER BY lo",
+);
+const REMOVE: Fixed = Fixed(93, "DELETE FROM crsql_staged WHERE site = ?1 AND version = ?2");
+
+/// Of every site's oldest transaction in parts: its version, and the place up to which it is here
+/// without a gap.
+pub fn progress(s: &Session) -> Result<BTreeMap<u32, (u64, u64)>> {
+    let mut out: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let mut stmt = s.cache.fixed(PROGRESS)?;
+    while stmt.step()? {
+        let site = store::ordinal(stmt.int(0))?;
+        let (version, lo, hi) = (count(stmt.int(1))?, count(stmt.int(2))?, count(stmt.int(3))?);
+        let slot = out.entry(site).or_insert((version, 0));
+        if slot.0 == version && lo <= slot.1 {
+            slot.1 = slot.1.max(hi + 1);
+        }
+    }
+    out.retain(|_, (_, next)| *next > 0);
+    Ok(out)
+}
+
+/// Keeps a part: the changeset that it came in.
+pub fn put(s: &Session, txn: Txn, part: (u64, u64), changeset: &[u8]) -> Result<()> {
+    let mut stmt = s.cache.fixed(PUT)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, int(part.0))?;
+    stmt.bind_int(4, int(part.1))?;
+    stmt.bind_blob(5, changeset)?;
+    stmt.run()
+}
+
+/// The changesets of a transaction's parts if they are whole up to its last place; the parts are
+/// removed.
+pub fn take_whole(s: &Session, txn: Txn, last_seq: u64) -> Result<Option<Vec<Vec<u8>>>> {
+    let mut stmt = s.cache.fixed(BODIES)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    let (mut next, mut bodies) = (0, Vec::new());
+    while stmt.step()? {
+        if count(stmt.int(0))? <= next {
+            next = next.max(count(stmt.int(1))? + 1);
+            bodies.push(stmt.blob(2).to_vec());
+        }
+    }
+    drop(stmt);
+    if next <= last_seq {
+        return Ok(None);
+    }
+    forget(s, txn)?;
+    Ok(Some(bodies))
+}
+
+/// Removes the parts of a transaction.
+pub fn forget(s: &Session, txn: Txn) -> Result<()> {
+    let mut stmt = s.cache.fixed(REMOVE)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.run()
+}

@@ -1,0 +1,254 @@
+//! The sweep keeps the log as small as what it is about. A list of touched rows says nothing of
+//! what is left; entries whose cells were all written over since are stale. Every so many
+//! transactions some of the oldest lists are looked at: stale entries go, and a record without
+//! entries is folded into the next one of its site, which takes over its deps.
+//!
+//! A pure insert makes nothing stale, so it pays nothing. What makes entries stale pays for
+//! looking at about one and a half entries for each, in one go every `EVERY` entries.
+//!
+//! Never folded: the newest record of a site, the end of a range of coverage, and own records that
+//! a known peer has not acknowledged: their stamps are how forks are noticed.
+
+use super::log::{self, Record, count, int};
+use super::session::Session;
+use super::peers;
+use crate::ground::cache::Fixed;
+use crate::ground::store;
+use crate::words::deps;
+use crate::words::dot::Txn;
+use crate::words::error::Result;
+use crate::words::keylist::{self, Entry};
+use crate::words::rowclock::RowClock;
+
+/// A sweep comes due after this many entries may have gone stale.
+const EVERY: u64 = 2048;
+
+const HAND: Fixed = Fixed(110, "SELECT hand FROM crsql_state");
+const SET_HAND: Fixed = Fixed(111, "UPDATE crsql_state SET hand = ?1");
+const FROM: Fixed = Fixed(
+    112,
+    "SELECT site, version, part, rows FROM crsql_log
+     WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part LIMIT ?4",
+);
+const SET_ROWS: Fixed = Fixed(
+    113,
+    "UPDATE crsql_log SET rows = ?4 WHERE site = ?1 AND version = ?2 AND part = ?3",
+);
+const REMOVE: Fixed =
+    Fixed(114, "DELETE FROM crsql_log WHERE site = ?1 AND version = ?2 AND part = ?3");
+const MORE_PARTS: Fixed = Fixed(
+    115,
+    "SELECT EXISTS(SELECT 1 FROM crsql_log WHERE site = ?1 AND version = ?2 AND part > 0)",
+);
+const NEXT: Fixed = Fixed(
+    116,
+    "SELECT min(version) FROM crsql_log WHERE site = ?1 AND version > ?2 AND part = 0",
+);
+const RANGE_END: Fixed = Fixed(
+    117,
+    "SELECT EXISTS(SELECT 1 FROM crsql_coverage WHERE site = ?1 AND hi = ?2)
+         OR EXISTS(SELECT 1 FROM crsql_held WHERE db_version = ?2 AND site_id =
+                   (SELECT site_id FROM crsql_sites WHERE ordinal = ?1))",
+);
+
+/// One part of the log.
+struct Part {
+    txn: Txn,
+    part: u64,
+    rows: Vec<Entry>,
+}
+
+/// Called after `stale` entries may have gone stale in a transaction numbered `version`.
+pub fn after(s: &Session, version: u64, stale: u64) -> Result<()> {
+    if stale == 0 {
+        return Ok(());
+    }
+    let every = (EVERY / stale).max(1);
+    if version % every != 0 {
+        return Ok(());
+    }
+    run(s, EVERY.max(stale) * 3 / 2)
+}
+
+/// Looks at about this many entries, from where the last sweep ended.
+pub fn run(s: &Session, entries: u64) -> Result<()> {
+    let mut hand = hand(s)?;
+    let (mut looked, mut wrapped) = (0, false);
+    let acked = Acked::default();
+    while looked < entries {
+        let parts = read(s, hand, 64)?;
+        let Some(last) = parts.last() else {
+            if wrapped {
+                break;
+            }
+            wrapped = true;
+            hand = (0, 0, 0);
+            continue;
+        };
+        hand = (last.txn.site, last.txn.version, last.part + 1);
+        for (i, part) in parts.iter().enumerate() {
+            looked += part.rows.len() as u64 + 1;
+            one(s, part, &acked)?;
+            if looked >= entries && i + 1 < parts.len() {
+                hand = (part.txn.site, part.txn.version, part.part + 1);
+                break;
+            }
+        }
+    }
+    let mut stmt = s.cache.fixed(SET_HAND)?;
+    stmt.bind_text(1, format!("{},{},{}", hand.0, hand.1, hand.2).as_bytes())?;
+    stmt.run()
+}
+
+/// Site, version and part to begin with.
+type Hand = (u32, u64, u64);
+
+fn hand(s: &Session) -> Result<Hand> {
+    let mut stmt = s.cache.fixed(HAND)?;
+    stmt.step()?;
+    let text = stmt.string(0);
+    let mut numbers = text.split(',').filter_map(|n| n.parse::<u64>().ok());
+    let mut next = || numbers.next().unwrap_or(0);
+    Ok((next() as u32, next(), next()))
+}
+
+fn read(s: &Session, from: Hand, limit: i64) -> Result<Vec<Part>> {
+    let mut stmt = s.cache.fixed(FROM)?;
+    stmt.bind_int(1, i64::from(from.0))?;
+    stmt.bind_int(2, int(from.1))?;
+    stmt.bind_int(3, int(from.2) - 1)?;
+    stmt.bind_int(4, limit)?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        let txn = Txn { site: store::ordinal(stmt.int(0))?, version: count(stmt.int(1))? };
+        out.push(Part { txn, part: count(stmt.int(2))?, rows: keylist::decode(stmt.blob(3))? });
+    }
+    Ok(out)
+}
+
+fn one(s: &Session, part: &Part, acked: &Acked) -> Result<()> {
+    let mut kept = Vec::with_capacity(part.rows.len());
+    for entry in &part.rows {
+        if still_says(s, part.txn, entry)? {
+            kept.push(entry);
+        }
+    }
+    if kept.is_empty() && part.part == 0 {
+        if removable(s, part.txn, acked)? {
+            return fold(s, part.txn);
+        }
+    } else if kept.is_empty() {
+        let mut stmt = s.cache.fixed(REMOVE)?;
+        bind(&mut stmt, part)?;
+        return stmt.run();
+    }
+    if kept.len() == part.rows.len() {
+        return Ok(());
+    }
+    let mut list = keylist::Writer::default();
+    for e in kept {
+        list.push(e.tid, e.key.borrow(), e.seq, e.span);
+    }
+    let mut stmt = s.cache.fixed(SET_ROWS)?;
+    bind(&mut stmt, part)?;
+    stmt.bind_blob(4, &list.take())?;
+    stmt.run()
+}
+
+fn bind(stmt: &mut crate::ground::Stmt, part: &Part) -> Result<()> {
+    stmt.bind_int(1, i64::from(part.txn.site))?;
+    stmt.bind_int(2, int(part.txn.version))?;
+    stmt.bind_int(3, int(part.part))
+}
+
+/// Whether the row's clock still names the transaction within the entry.
+fn still_says(s: &Session, txn: Txn, entry: &Entry) -> Result<bool> {
+    if s.find_table(entry.tid)?.is_none() {
+        return Ok(false);
+    }
+    let Some(clock) = log::clock_of(s, entry.tid, entry.key.borrow())? else { return Ok(false) };
+    Ok(names(&clock, txn, entry))
+}
+
+fn names(clock: &RowClock, txn: Txn, entry: &Entry) -> bool {
+    let within = |seq: u64| seq >= entry.seq && seq < entry.seq + entry.span;
+    let life = clock.life_dot().is_some_and(|d| d.txn == txn && within(d.seq));
+    let over = clock.over.iter().any(|c| c.dot.txn == txn && within(c.dot.seq));
+    // A base counts while any column that it covers is not overridden.
+    let base = clock.base.is_some_and(|b| {
+        let shown = |col: u32| !clock.over.iter().any(|c| c.col == col);
+        b.txn == txn && (0..b.n).any(|col| shown(col) && within(b.seq0 + u64::from(col)))
+    });
+    life || over || base
+}
+
+/// What peers have acknowledged of own versions, asked once a sweep.
+#[derive(Default)]
+struct Acked(std::cell::OnceCell<Option<u64>>);
+
+impl Acked {
+    /// The greatest own version that every known peer has; None where there is no peer.
+    fn by_all(&self, s: &Session) -> Result<Option<u64>> {
+        if let Some(known) = self.0.get() {
+            return Ok(*known);
+        }
+        let found = peers::acked_by_all(s, &s.own_id()?)?;
+        Ok(*self.0.get_or_init(|| found))
+    }
+}
+
+fn removable(s: &Session, txn: Txn, acked: &Acked) -> Result<bool> {
+    let mut stmt = s.cache.fixed(MORE_PARTS)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.step()?;
+    if stmt.int(0) != 0 {
+        return Ok(false);
+    }
+    drop(stmt);
+    let mut stmt = s.cache.fixed(RANGE_END)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.step()?;
+    if stmt.int(0) != 0 || next_record(s, txn)?.is_none() {
+        return Ok(false);
+    }
+    drop(stmt);
+    if txn.site != s.own()? {
+        return Ok(true);
+    }
+    Ok(acked.by_all(s)?.is_none_or(|up_to| txn.version <= up_to))
+}
+
+fn next_record(s: &Session, txn: Txn) -> Result<Option<Txn>> {
+    let mut stmt = s.cache.fixed(NEXT)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.step()?;
+    if stmt.is_null(0) {
+        return Ok(None);
+    }
+    Ok(Some(Txn { site: txn.site, version: count(stmt.int(0))? }))
+}
+
+/// Removes an empty record; the next one of its site takes its deps over.
+fn fold(s: &Session, txn: Txn) -> Result<()> {
+    let Some(Record { deps, .. }) = log::record(s, txn)? else { return Ok(()) };
+    if let (Some(deps), Some(next)) = (deps, next_record(s, txn)?) {
+        let mut joined = deps::decode(&deps)?;
+        if let Some(theirs) = log::record(s, next)?.and_then(|r| r.deps) {
+            for (site, set) in deps::decode(&theirs)? {
+                let slot = joined.entry(site).or_default();
+                *slot = slot.union(&set);
+            }
+        }
+        if let Some(bytes) = deps::encode(&joined) {
+            log::set_deps(s, next, &bytes)?;
+        }
+    }
+    let mut stmt = s.cache.fixed(REMOVE)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, 0)?;
+    stmt.run()
+}
