@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Seeded, memory, one, rows, run};
+use common::{Cell, Seeded, memory, one, rows, run};
 use rusqlite::Connection;
 
 const KEYS: &[&str] = &["INTEGER PRIMARY KEY NOT NULL", "TEXT NOT NULL PRIMARY KEY", "k NOT NULL PRIMARY KEY", "REAL PRIMARY KEY NOT NULL"];
@@ -109,13 +109,13 @@ fn write(r: &mut Seeded, db: &Connection, tables: &[Table]) {
         if transaction && r.below(6) == 0 {
             run(db, "SAVEPOINT s");
             let _ = db.execute_batch(&sql);
-            run(db, r.pick(&["ROLLBACK TO s; RELEASE s", "RELEASE s"]));
+            run(db, *r.pick(&["ROLLBACK TO s; RELEASE s", "RELEASE s"]));
         } else {
             let _ = db.execute_batch(&sql);
         }
     }
     if transaction {
-        run(db, r.pick(&["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]));
+        run(db, *r.pick(&["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]));
     }
 }
 
@@ -153,8 +153,7 @@ fn pull_rows(to: &Connection, from: &Connection) {
     run(to, "BEGIN");
     let sql = "INSERT INTO crsql_changes VALUES(?,?,?,?,?,?,?,?,?)";
     while let Some(row) = rows.next().unwrap() {
-        let values: Vec<rusqlite::types::Value> = (0..9).map(|i| row.get(i).unwrap()).collect();
-        // rusqlite's owned text is UTF-8 only; other bytes travel by changeset.
+        let values: Vec<Cell> = (0..9).map(|i| row.get_ref(i).unwrap().into()).collect();
         to.prepare_cached(sql).unwrap().execute(rusqlite::params_from_iter(values)).unwrap();
     }
     run(to, "COMMIT");
