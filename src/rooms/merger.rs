@@ -199,7 +199,7 @@ fn merge_life(
     fit: &[InCell<'_>],
     sink: Sink<'_>,
 ) -> Result<Outcome> {
-    let written: Vec<Written<'_>> = fit.iter().map(|c| (c.at, c.val)).collect();
+    let written = by_column(fit);
     let there = clock.is_some_and(RowClock::alive);
     let done = s.merging(|| {
         if there {
@@ -245,7 +245,7 @@ fn merge_cells(
         if wins(s, inc, &clock, cell)? { winners.push(*cell) } else { out.superseded += 1 }
     }
     if !winners.is_empty() {
-        let written: Vec<Written<'_>> = winners.iter().map(|c| (c.at, c.val)).collect();
+        let written = by_column(&winners);
         let done =
             s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
         if let Some(reason) = soft(done)? {
@@ -339,6 +339,16 @@ fn list(inc: &Incoming<'_>, cells: &[InCell<'_>], sentinel: Option<u64>, sink: S
             sink(inc.key, *first, run.len() as u64);
         }
     }
+}
+
+/// The values to write, in the order of columns: a kept statement is known by its set of columns,
+/// whatever the order in which they were written at their origin.
+fn by_column<'a>(cells: &[InCell<'a>]) -> Vec<Written<'a>> {
+    let mut written: Vec<Written<'a>> = cells.iter().map(|c| (c.at, c.val)).collect();
+    if !written.is_sorted_by_key(|(at, _)| *at) {
+        written.sort_by_key(|(at, _)| *at);
+    }
+    written
 }
 
 fn is_key_conflict(code: i32) -> bool {

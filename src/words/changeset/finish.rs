@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::build::{Builder, Written};
-use super::fields::{rising, varint_bytes};
+use super::fields::varint_bytes;
 use super::seen::{Sites, put_ranges};
 use super::types::{Header, TableInfo, TxnHead};
 use super::{FORMAT, HASH_BYTES, MAGIC, PART, header, section, tables};
@@ -12,9 +12,11 @@ use crate::words::wire::{put_bytes, put_varint};
 
 /// Writes everything. What was refused while gathering is not looked at again.
 pub(super) fn finish(mut built: Builder, mut header: Header) -> Result<Vec<u8>> {
-    built.txns.sort_unstable_by_key(|txn| (txn.head.site, txn.head.version));
-    let names: Vec<_> = built.txns.iter().map(|t| (t.head.site, t.head.version)).collect();
-    rising(&names, "transactions")?;
+    let name = |txn: &Written| (txn.head.site, txn.head.version);
+    built.txns.sort_unstable_by_key(name);
+    if !built.txns.is_sorted_by(|a, b| name(a) < name(b)) {
+        return Err(Error::refused("a transaction was given twice"));
+    }
     header::settle(&mut header)?;
     let places = dictionary(&built, &mut header.tables)?;
     let mut sites = header::sites_of(&header);
