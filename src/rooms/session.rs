@@ -32,8 +32,8 @@ pub struct Session {
     pub sites: Sites,
     /// What the open transaction has done.
     pub memory: RefCell<Memory>,
-    /// The schema version with which register and triggers were last seen to agree.
-    pub agreed: Cell<i64>,
+    /// The schema (its version, and how often it was thrown away) with which register and triggers were last seen to agree.
+    pub agreed: Cell<(i64, i32)>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -49,7 +49,7 @@ impl Session {
             catalog: Catalog::default(),
             sites: Sites::default(),
             memory: RefCell::default(),
-            agreed: Cell::new(-1),
+            agreed: Cell::new((-1, 0)),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -59,7 +59,7 @@ impl Session {
     pub fn forget(&self) {
         self.sites.forget();
         self.catalog.forget();
-        self.agreed.set(-1);
+        self.agreed.set((-1, 0));
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.
