@@ -39,7 +39,7 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    if may_write(s) {
+    if may_write(s) && s.snapshot(|| has_to_write(s, &since))? {
         held::retry_due(s)?;
         meet(s, &since)?;
     }
@@ -50,10 +50,18 @@ fn may_write(s: &Session) -> bool {
     s.db.readonly() == Some(false) && !s.db.write_statement_running()
 }
 
-/// What can be written before anything is read: a fork that the vector shows, its acknowledgement,
-/// and the mark that makes own versions durable.
+/// Whether the question changes anything here: a fork that it shows, an acknowledgement, own
+/// versions that are to be made durable, held changes that may fit.
+fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
+    Ok(held::any(s)?
+        || durable::due(s)?
+        || peers::is_news(s, since)?
+        || (since.site.is_some() && identity::is_forked(s, since)?))
+}
+
+/// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if since.site.is_some() && identity::is_forked(s, since)? {
+    if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
         s.atomically("crsql_changeset", || {
             s.enlist()?;
             identity::compare(s, since)
@@ -100,7 +108,8 @@ fn refuse_open(s: &Session) -> Result<()> {
 
 /// A peer that lacks what was cleaned up here cannot be brought up by changes.
 fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
-    for (site, version) in coverage::horizon(s)? {
+    for (site, version) in &coverage::known(s)?.horizon {
+        let (site, version) = (*site, *version);
         let seen = since.seen_set(&site);
         if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
             return Err(Error::rejected("too old: take a snapshot"));
@@ -287,7 +296,7 @@ fn header(s: &Session, covered: Seen) -> Result<Header> {
     }
     omitted.sort();
     Ok(Header {
-        sender: s.own_id()?,
+        sender: coverage::known(s)?.own_id,
         epoch: vector.epoch,
         scope: vector.scope,
         now: vector.now,
