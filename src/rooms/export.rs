@@ -171,6 +171,12 @@ fn transaction(
     limit: &Limit,
 ) -> Result<bool> {
     let Some(mut reader) = TxnReader::open(s, txn, from)? else { return Ok(true) };
+    if from > reader.record.last_seq {
+        return Err(Error::rejected(format!(
+            "the vector says that version {} is here up to place {from}, and it has only {}",
+            txn.version, reader.record.last_seq
+        )));
+    }
     let first_of_all = builder.is_empty();
     builder.begin(head(s, &reader, None)?);
     let (mut end, mut items) = (from, 0u64);
@@ -189,7 +195,7 @@ fn transaction(
         items += 1;
     }
     if from > 0 {
-        builder.cut(from, reader.record.last_seq.max(from));
+        builder.cut(from, reader.record.last_seq);
         builder.end();
         return Ok(false);
     }
