@@ -11,7 +11,7 @@ use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
-use super::{alter, coverage, flush, held, identity, peers, staged};
+use super::{alter, coverage, flush, guard, held, identity, peers, staged};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
@@ -48,6 +48,7 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
             s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
         }
         alter::reconcile(s)?;
+        guard::ensure(s)?;
         let report = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
         render(s, &report)
@@ -112,7 +113,7 @@ fn transaction<'a>(
     let name = Txn { site, version: head.version };
     if let Some(known) = known_stamp(s, inbound, name)? {
         if known != 0 && head.stamp != 0 && known != head.stamp {
-            mark_forked(s, site)?;
+            identity::mark_forked(s, site)?;
             let reason = "two files write as this site".to_string();
             report.cut.insert(head.site, (head.version, reason));
             return Ok(());
@@ -153,13 +154,6 @@ fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<Option<u6
     }
     let covered = coverage::covers(s, txn)?;
     Ok(covered.map(|at_end| if stamp != 0 { stamp } else { at_end }))
-}
-
-fn mark_forked(s: &Session, site: u32) -> Result<()> {
-    s.db.exec(&format!(
-        "UPDATE crsql_sites SET forked = {} WHERE ordinal = {site} AND forked IS NULL",
-        log::int(s.now())
-    ))
 }
 
 /// If most sites seem to be ahead of us, it is our clock that is wrong.

@@ -9,7 +9,7 @@ use super::log::{self, Record, UNSORTED};
 use super::session::Session;
 use super::{held, rows};
 use crate::ground::catalog::Table;
-use crate::words::dot::Txn;
+use crate::words::dot::{MAX_CL, Txn};
 use crate::words::error::Result;
 use crate::words::key::Key;
 use crate::words::keylist::Entry;
@@ -205,7 +205,9 @@ fn within(
         cells.sort_by_key(|c| c.seq);
     }
     let sentinel = sentinel(clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
-    if cells.is_empty() && sentinel.is_none() {
+    // A row that was brought to the cap by somebody else's numbers and then written here: it lives
+    // on here, but nobody would take it.
+    if cells.is_empty() && sentinel.is_none() || clock.cl > MAX_CL {
         return None;
     }
     let sentinel = sentinel.map(|d| d.seq);

@@ -6,6 +6,7 @@
 //! that row join it.
 
 use super::feed::HeldChange;
+use super::guard;
 use super::log;
 use super::merger;
 use super::session::Session;
@@ -220,6 +221,7 @@ pub fn retry_due(s: &Session) -> Result<()> {
 }
 
 fn retry_where(s: &Session, which: &str) -> Result<()> {
+    guard::ensure(s)?;
     let mut stmt = s.db.prepare(
         &format!(
             "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
@@ -236,14 +238,16 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
         waiting.push((Whole { change, site, version, stamp }, peer));
     }
     drop(stmt);
-    for (whole, peer) in waiting {
+    // All of them first: a cell that still waits would make the others of its row wait for it.
+    for (whole, _) in &waiting {
         let mut stmt = s.cache.fixed(REMOVE)?;
         stmt.bind_text(1, whole.change.table.as_bytes())?;
         stmt.bind_blob(2, &whole.change.pk)?;
         stmt.bind_text(3, whole.change.cid.as_bytes())?;
         stmt.run()?;
-        drop(stmt);
-        s.memory.borrow_mut().any_held = None;
+    }
+    s.memory.borrow_mut().any_held = None;
+    for (whole, peer) in waiting {
         merger::merge_change(s, &whole, peer.as_ref())?;
     }
     Ok(())

@@ -32,8 +32,14 @@ pub struct Session {
     pub sites: Sites,
     /// What the open transaction has done.
     pub memory: RefCell<Memory>,
-    /// The schema (its version, and how often it was thrown away) with which register and triggers were last seen to agree.
+    /// The schema (its version, and how often it was thrown away) with which register and triggers
+    /// were last seen to agree.
     pub agreed: Cell<(i64, i32)>,
+    /// The state of the schema for which every table was seen to have its guards.
+    pub guarded: Cell<(i64, i32)>,
+    /// A site that this file was until an exchange row by row showed a fork: what that exchange
+    /// left out because the site was thought to be ours is still missing.
+    pub unsure: Cell<Option<u32>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -50,6 +56,8 @@ impl Session {
             sites: Sites::default(),
             memory: RefCell::default(),
             agreed: Cell::new((-1, 0)),
+            guarded: Cell::new((-1, 0)),
+            unsure: Cell::new(None),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -60,6 +68,7 @@ impl Session {
         self.sites.forget();
         self.catalog.forget();
         self.agreed.set((-1, 0));
+        self.guarded.set((-1, 0));
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.

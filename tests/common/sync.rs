@@ -31,12 +31,15 @@ pub fn apply(db: &Connection, blob: &[u8]) -> Json {
     try_apply(db, blob).unwrap_or_else(|e| panic!("crsql_apply: {e}"))
 }
 
-/// `to` pulls what it lacks from `from`; the reports.
+/// `to` pulls what it lacks from `from`, until it has all or what is left is cut; the reports.
 pub fn pull_in(to: &Connection, from: &Connection, max: Option<i64>) -> Vec<Json> {
     let mut reports = Vec::new();
     for _ in 0..10_000 {
         let Some(blob) = changeset(from, &vector(to), max) else { return reports };
         reports.push(apply(to, &blob));
+        if reports.last().is_some_and(|r| r["cut"].as_array().is_some_and(|cut| !cut.is_empty())) {
+            return reports;
+        }
     }
     panic!("a pull does not end: {}", vector(to));
 }
