@@ -118,6 +118,10 @@ fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
     let ValueRef::Int(tid) = args.get(0) else { return Err(not_ours()) };
     let tid = u32::try_from(tid).map_err(|_| not_ours())?;
     if !s.memory.borrow().enlisted {
+        // A trigger runs inside a statement that writes.
+        if !s.db.in_write_txn() {
+            return Err(not_ours());
+        }
         s.enlist()?;
         s.installed()?;
     }

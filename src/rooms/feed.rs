@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{held, rows};
 use crate::ground::cache::Lease;
 use crate::ground::catalog::Table;
-use crate::words::dot::Txn;
+use crate::words::dot::{MAX_CL, Txn};
 use crate::words::error::Result;
 use crate::words::key::Key;
 use crate::words::keylist::Entry;
@@ -219,7 +219,9 @@ fn within<'s>(
     let sentinel = sentinel(&clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
     // A row that is gone without our knowing is told by crsql_check(), not by the feed.
     let gone = !cells.is_empty() && row.int(1) != 0;
-    if gone || (cells.is_empty() && sentinel.is_none()) {
+    // A row that was brought to the cap by somebody else's numbers and then written here lives on
+    // here, but nobody would take it.
+    if gone || (cells.is_empty() && sentinel.is_none()) || clock.cl > MAX_CL {
         return Ok(None);
     }
     let sentinel = sentinel.map(|d| d.seq);

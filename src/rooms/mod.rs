@@ -15,6 +15,7 @@
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `merger`    | one row's incoming changes meet the row                            |
 //! | `unchecked` | merging past CHECK constraints                                     |
+//! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
 //! | `rowwise`   | `INSERT INTO crsql_changes`                                        |
 //! | `held`      | changes that wait, and why                                         |
@@ -49,6 +50,7 @@ pub mod enable;
 pub mod export;
 pub mod feed;
 pub mod flush;
+pub mod guard;
 pub mod held;
 pub mod identity;
 pub mod log;

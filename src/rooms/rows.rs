@@ -143,7 +143,9 @@ fn write(
     let mut once;
     let mut lease;
     let stmt: &mut crate::ground::Stmt = if kept {
-        lease = s.cache.get(Slot(table.tid, (variant & 0xffff_ffff) as u32, set_of(cells)), sql)?;
+        lease = s
+            .cache
+            .application(Slot(table.tid, (variant & 0xffff_ffff) as u32, set_of(cells)), sql)?;
         &mut lease
     } else {
         once = s.db.prepare(&sql(), crate::ground::Prep::Once)?;
@@ -204,7 +206,7 @@ pub fn reset(s: &Session, table: &Table, key: &Key, cells: &[Written<'_>]) -> Re
 
 /// Deletes a row. A row that is not there is deleted already.
 pub fn delete(s: &Session, table: &Table, key: &Key) -> Result<()> {
-    let mut stmt = s.cache.get(Slot(table.tid, DELETE, u64::from(table.shape)), || {
+    let mut stmt = s.cache.application(Slot(table.tid, DELETE, u64::from(table.shape)), || {
         format!("DELETE FROM main.{} WHERE {}", ident(&table.name), key_is(table, 1))
     })?;
     bind_key(&mut stmt, key, 1)?;
@@ -225,17 +227,18 @@ pub fn delete(s: &Session, table: &Table, key: &Key) -> Result<()> {
 /// Writes a key's canonical values over whatever spelling of them the row has.
 pub fn canonicalise_key(s: &Session, table: &Table, key: &Key) -> Result<()> {
     s.merging(|| {
-        let mut stmt = s.cache.get(Slot(table.tid, CANONICAL, u64::from(table.shape)), || {
-            let keys = table.keys.iter().enumerate();
-            let sets: Vec<String> =
-                keys.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
-            format!(
-                "UPDATE main.{} SET {} WHERE {}",
-                ident(&table.name),
-                sets.join(", "),
-                key_is(table, 1)
-            )
-        })?;
+        let mut stmt =
+            s.cache.application(Slot(table.tid, CANONICAL, u64::from(table.shape)), || {
+                let keys = table.keys.iter().enumerate();
+                let sets: Vec<String> =
+                    keys.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
+                format!(
+                    "UPDATE main.{} SET {} WHERE {}",
+                    ident(&table.name),
+                    sets.join(", "),
+                    key_is(table, 1)
+                )
+            })?;
         bind_key(&mut stmt, key, 1)?;
         s.expect_own(table.tid, key);
         stmt.run()
