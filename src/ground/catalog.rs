@@ -151,10 +151,7 @@ impl Catalog {
     /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
     pub fn refresh(&self, cache: &Cache) -> Result<bool> {
         let (version, thrown) = store::schema_mark(cache)?;
-        if version != self.version.get()
-            || thrown != self.thrown.get()
-            || !self.installed.get()
-        {
+        if version != self.version.get() || thrown != self.thrown.get() || !self.installed.get() {
             self.forget();
             cache.forget_tables();
             self.installed.set(store::installed(cache)?);

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::coverage::Known;
 use super::memory::Memory;
 use crate::ground::cache::{Cache, Fixed};
 use crate::ground::catalog::{Catalog, Table};
@@ -16,7 +17,7 @@ use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 
 const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist(x) VALUES(0)");
-const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM crsql_state");
+const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
 const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
 const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
 
@@ -40,6 +41,8 @@ pub struct Session {
     /// A site that this file was until an exchange row by row showed a fork: what that exchange
     /// left out because the site was thought to be ours is still missing.
     pub unsure: Cell<Option<u32>>,
+    /// What was last read of the file's coverage, and at which data version.
+    pub known: RefCell<Option<(u32, Rc<Known>)>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -58,6 +61,7 @@ impl Session {
             agreed: Cell::new((-1, 0)),
             guarded: Cell::new((-1, 0)),
             unsure: Cell::new(None),
+            known: RefCell::default(),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -69,6 +73,7 @@ impl Session {
         self.catalog.forget();
         self.agreed.set((-1, 0));
         self.guarded.set((-1, 0));
+        self.known.borrow_mut().take();
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.
@@ -158,7 +163,7 @@ impl Session {
     }
 
     /// Runs a piece of work that only reads, on one state of the file: what other connections
-    /// commit meanwhile is not seen. Our tables are there.
+    /// commit meanwhile is not seen.
     pub fn snapshot<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut open = self.cache.fixed(SNAPSHOT)?;
         open.step()?;
