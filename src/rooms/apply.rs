@@ -12,7 +12,9 @@ use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
 use super::{alter, coverage, flush, guard, held, identity, peers, staged};
-use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, TxnHead};
+use crate::words::changeset::{
+    self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead,
+};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -70,8 +72,8 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         let txn = txn?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    grant(s, header, &report)?;
-    peers::pulled(s, &Vector { seen: header.coverage.clone(), ..vector.clone() })?;
+    let seen = grant(s, header, &report)?;
+    peers::pulled(s, &Vector { seen, ..vector.clone() })?;
     peers::acknowledged(s, &vector)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
@@ -390,10 +392,11 @@ impl Merge<'_> {
 }
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
-/// have, and what is our own.
-fn grant(s: &Session, header: &Header, report: &Report) -> Result<()> {
+/// have, and what is our own. Gives what was granted.
+fn grant(s: &Session, header: &Header, report: &Report) -> Result<Seen> {
     let own = s.own_id()?;
     let mut new = Deps::new();
+    let mut granted = Seen::new();
     for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
         let mut set = coverage::set_of(spans);
         for omit in header.omits.iter().filter(|o| o.site == *site) {
@@ -412,9 +415,11 @@ fn grant(s: &Session, header: &Header, report: &Report) -> Result<()> {
                 None => log::record(s, Txn { site: ordinal, version: hi })?.map_or(0, |r| r.stamp),
             };
             coverage::grant(s, ordinal, Span { lo, hi, stamp }, &mut new)?;
+            granted.entry(*site).or_default().push(Span { lo, hi, stamp });
         }
     }
-    coverage::remember_new(s, &new)
+    coverage::remember_new(s, &new)?;
+    Ok(granted)
 }
 
 fn render(s: &Session, report: &Report) -> Result<String> {

@@ -94,12 +94,13 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
         return Ok(Outcome { superseded: all, ..Outcome::default() });
     }
     if inc.cl > local && held::any(s)? {
-        let waits = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
-        if waits > inc.cl {
+        let (life, creation) = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
+        if life > inc.cl {
             return Ok(Outcome { superseded: all, ..Outcome::default() });
         }
-        if waits == inc.cl && waits % 2 == 1 {
-            return hold_row(s, inc, inc.cells, "the row's creation is held");
+        if creation == inc.cl && creation % 2 == 1 {
+            let reason = format!("{}its creation is held", held::ROW);
+            return hold_row(s, inc, inc.cells, &reason);
         }
     }
     if inc.cl % 2 == 0 {
@@ -157,7 +158,9 @@ fn merge_dead(
     }
     if clock.is_some_and(RowClock::alive) {
         let done = s.merging(|| rows::delete(s, inc.table, inc.key));
-        if let Some(reason) = soft(s, done)? {
+        if let Some(reason) = soft(s, done)?
+            && rows::read(s, inc.table, inc.key)?.is_some()
+        {
             return hold_row(s, inc, &[], &reason);
         }
         s.memory.borrow_mut().rows_impacted += 1;
@@ -212,8 +215,10 @@ fn merge_life(
             done => done,
         })
     });
-    if let Some(reason) = soft(s, done)? {
-        return hold_row(s, inc, fit, &reason);
+    if let Some(reason) = soft(s, done)?
+        && !stands(s, inc, &written)?
+    {
+        return hold_row(s, inc, fit, &format!("{}{reason}", held::ROW));
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
     let life = inc.sentinel.map(|seq| Dot { txn: inc.txn, seq });
@@ -249,7 +254,9 @@ fn merge_cells(
         let written = by_column(&winners);
         let done =
             s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
-        if let Some(reason) = soft(s, done)? {
+        if let Some(reason) = soft(s, done)?
+            && !stands(s, inc, &written)?
+        {
             out.add(hold_row(s, inc, &winners, &reason)?);
             return Ok(out);
         }
@@ -372,6 +379,13 @@ fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
         Err(e) if matches!(e.code & 0xff, 1 | CONSTRAINT | 20) => Ok(Some(e.text)),
         Err(e) => Err(e),
     }
+}
+
+/// Whether the row is there with these values: RAISE(FAIL) in a trigger after the write is an error
+/// and leaves what was written.
+fn stands(s: &Session, inc: &Incoming<'_>, written: &[Written<'_>]) -> Result<bool> {
+    let Some(row) = rows::read(s, inc.table, inc.key)? else { return Ok(false) };
+    Ok(written.iter().all(|(at, v)| row.value(*at as i32) == *v))
 }
 
 fn whole(inc: &Incoming<'_>, cid: &str, val: ValueRef<'_>, v: u64, seq: u64) -> Result<Whole> {
