@@ -162,6 +162,11 @@ impl Catalog {
         Ok(self.installed.get())
     }
 
+    /// The schema version at the last refresh.
+    pub fn version(&self) -> i64 {
+        self.version.get()
+    }
+
     /// Forgets what was read.
     pub fn forget(&self) {
         self.tables.borrow_mut().clear();

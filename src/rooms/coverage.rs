@@ -8,7 +8,6 @@ use std::rc::Rc;
 use super::log::{self, count, int};
 use super::session::Session;
 use super::{alter, held, identity, peers, staged};
-use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -18,10 +17,8 @@ use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
 
-const ALL: Fixed = Fixed(
-    80,
-    "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo",
-);
+const ALL: Fixed =
+    Fixed(80, "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo");
 const AROUND: Fixed = Fixed(
     81,
     "SELECT lo, hi, stamp FROM crsql_coverage
@@ -38,6 +35,7 @@ const COVERS: Fixed = Fixed(
 );
 const DEPS: Fixed = Fixed(85, "SELECT deps FROM crsql_state");
 const SET_DEPS: Fixed = Fixed(86, "UPDATE crsql_state SET deps = ?1");
+const HORIZON: Fixed = Fixed(87, "SELECT horizon FROM crsql_state");
 
 /// Everything that was seen and is committed, by the ordinal of the site.
 pub fn all(s: &Session) -> Result<BTreeMap<u32, Vec<Span>>> {
@@ -141,6 +139,11 @@ pub fn vector(s: &Session) -> Result<Vector> {
     if let Some(before) = s.memory.borrow().seen_before.as_ref() {
         return Ok(Vector::clone(before));
     }
+    with_open(s)
+}
+
+/// The same with what the open transaction has merged.
+pub fn with_open(s: &Session) -> Result<Vector> {
     let mut vector = Vector { now: s.now(), ..Vector::default() };
     if !s.installed()? {
         return Ok(vector);
@@ -160,7 +163,7 @@ pub fn vector(s: &Session) -> Result<Vector> {
 
 /// What was cleaned up here, by site.
 pub fn horizon(s: &Session) -> Result<BTreeMap<SiteId, u64>> {
-    let mut stmt = s.db.prepare("SELECT horizon FROM crsql_state", Prep::Once)?;
+    let mut stmt = s.cache.fixed(HORIZON)?;
     stmt.step()?;
     if stmt.is_null(0) {
         return Ok(BTreeMap::new());
@@ -179,7 +182,7 @@ pub fn ask(s: &Rc<Session>) -> Result<Vector> {
         alter::reconcile_if_possible(s, "crsql_vector")?;
         held::retry_due(s)?;
     }
-    vector(s)
+    if s.installed()? { s.snapshot(|| vector(s)) } else { vector(s) }
 }
 
 /// Reads a vector that a caller gives: NULL is the empty one.

@@ -39,11 +39,32 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    behind_horizon(s, &since)?;
-    acknowledge(s, &since)?;
-    held::retry_due(s)?;
-    let missing = coverage::missing(s, &since)?;
-    let missing = durable::promise(s, missing)?;
+    if may_write(s) {
+        held::retry_due(s)?;
+        meet(s, &since)?;
+    }
+    s.snapshot(|| build(s, &since, max_bytes))
+}
+
+fn may_write(s: &Session) -> bool {
+    s.db.readonly() == Some(false) && !s.db.write_statement_running()
+}
+
+/// What can be written before anything is read: a fork that the vector shows, its acknowledgement,
+/// and the mark that makes own versions durable.
+fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    if since.site.is_some() && identity::is_forked(s, since)? {
+        s.atomically("crsql_changeset", || {
+            s.enlist()?;
+            identity::compare(s, since)
+        })?;
+    }
+    durable::secure(s, || peers::acknowledged(s, since))
+}
+
+fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
+    behind_horizon(s, since)?;
+    let missing = durable::promised(s, coverage::missing(s, since)?)?;
     if missing.is_empty() {
         return Ok(None);
     }
@@ -91,21 +112,6 @@ fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
 /// Whether a set holds 1 to `version`.
 pub fn covers_up_to(set: &crate::words::ranges::RangeSet, version: u64) -> bool {
     set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
-}
-
-/// Presenting a vector is an acknowledgement, and shows a fork. Both are noted where that can be
-/// written.
-fn acknowledge(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if since.site.is_none() || s.db.readonly() != Some(false) || s.db.write_statement_running() {
-        return Ok(());
-    }
-    if identity::is_forked(s, since)? {
-        s.atomically("crsql_changeset", || {
-            s.enlist()?;
-            identity::compare(s, since)
-        })?;
-    }
-    peers::acknowledged(s, since)
 }
 
 /// One origin's transactions. Gives what of the spans is covered.

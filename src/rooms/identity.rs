@@ -13,12 +13,16 @@ use super::log::{self, REISSUED, Record, Writer, count, int};
 use super::session::Session;
 use super::{coverage, peers};
 use crate::ground::Prep;
+use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
 use crate::words::rowclock::RowClock;
 use crate::words::vector::{Span, Vector};
+
+const EPOCH: Fixed =
+    Fixed(120, "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)");
 
 /// Makes our tables, and with them the identity, if they are not there.
 pub fn ensure(s: &Session) -> Result<()> {
@@ -50,8 +54,9 @@ pub fn site_id(s: &Session) -> Result<Option<SiteId>> {
 
 /// How many identities this file had before the present one.
 pub fn epoch(s: &Session) -> Result<u64> {
-    let sql = "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)";
-    count(s.ask_int(sql)?)
+    let mut stmt = s.cache.fixed(EPOCH)?;
+    stmt.step()?;
+    count(stmt.int(0))
 }
 
 /// `crsql_db_version()`: the newest own version that is committed.

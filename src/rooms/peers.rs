@@ -60,7 +60,8 @@ fn note(s: &Session, vector: &Vector, which: Which) -> Result<()> {
         let theirs: RangeSet = spans.iter().map(|s| (s.lo, s.hi)).collect();
         let all = joined.seen_set(site).union(&theirs);
         let stamp = |hi: u64| vector.stamp_at(site, hi).or(before.stamp_at(site, hi)).unwrap_or(0);
-        let spans = all.iter().map(|(lo, hi)| crate::words::vector::Span { lo, hi, stamp: stamp(hi) });
+        let spans =
+            all.iter().map(|(lo, hi)| crate::words::vector::Span { lo, hi, stamp: stamp(hi) });
         joined.seen.insert(*site, spans.collect());
     }
     if there && joined.seen == before.seen {
