@@ -45,7 +45,7 @@ SELECT json_extract(crsql_changeset_info(crsql_changeset(NULL, 1)), '$.transacti
 SELECT crsql_apply(x'');
 SELECT crsql_apply(x'637273716c010100000000');
 SELECT crsql_apply(substr(crsql_changeset(), 1, 60));
-SELECT crsql_apply(crsql_changeset() || x'00');
+SELECT crsql_apply(CAST(crsql_changeset() || x'00' AS BLOB));
 SELECT crsql_apply('text');
 .print -- what is sent is committed
 BEGIN;
