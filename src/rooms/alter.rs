@@ -35,7 +35,7 @@ fn agrees(s: &Session) -> Result<bool> {
         return Ok(true);
     }
     let version = s.catalog.version();
-    if s.agreed.get() != version && store::schema_seen(&s.cache)? == version {
+    if s.agreed.get() != version && store::schema_seen(&s.cache)? == version.0 {
         s.agreed.set(version);
     }
     Ok(s.agreed.get() == version)

@@ -3,7 +3,7 @@
 //! number would be given again to other data. One commit with synchronous=FULL covers all earlier
 //! ones, so a mark is written that way before a version above it is served.
 
-use super::identity;
+use super::coverage;
 use super::log::{count, int};
 use super::session::Session;
 use crate::ground::cache::Fixed;
@@ -14,12 +14,18 @@ const MARK: Fixed = Fixed(150, "SELECT mark FROM crsql_state");
 const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
 const SYNCHRONOUS: Fixed = Fixed(152, "PRAGMA main.synchronous");
 
+/// Whether own versions have to be made durable before they are served.
+pub fn due(s: &Session) -> Result<bool> {
+    let known = coverage::known(s)?;
+    Ok(known.head > known.mark && !always(s)?)
+}
+
 /// Makes own versions durable where that takes writing and this connection may. `also` is written
 /// in the same transaction.
 pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
-    let newest = identity::db_version(s)?;
-    let free = s.db.autocommit();
-    if !free || newest <= mark(s)? || always(s)? {
+    let known = s.snapshot(|| coverage::known(s))?;
+    let newest = known.head;
+    if !s.db.autocommit() || newest <= known.mark || always(s)? {
         return also();
     }
     let was = synchronous(s)?;
@@ -37,17 +43,18 @@ pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// What was found missing, less own versions that cannot be promised.
 pub fn promised(s: &Session, missing: Vec<(u32, Vec<Span>)>) -> Result<Vec<(u32, Vec<Span>)>> {
-    let own = s.own()?;
+    let known = coverage::known(s)?;
+    let (own, mark) = (known.own, known.mark);
     let newest = missing.iter().filter(|(site, _)| *site == own).flat_map(|(_, spans)| spans);
     let newest = newest.map(|span| span.hi).max().unwrap_or(0);
-    let mark = mark(s)?;
     if newest <= mark || always(s)? {
         return Ok(missing);
     }
     Ok(up_to(missing, own, mark))
 }
 
-fn mark(s: &Session) -> Result<u64> {
+/// Own versions up to here are known to be on the disk.
+pub fn mark(s: &Session) -> Result<u64> {
     let mut stmt = s.cache.fixed(MARK)?;
     stmt.step()?;
     count(stmt.int(0))

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, coverage, durable, flush, held, identity, log, omits, peers, rows};
+use super::{alter, coverage, durable, flush, held, identity, log, omits, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
     Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Omit, Seen, TableInfo, TxnHead,
@@ -39,7 +39,7 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    if may_write(s) {
+    if may_write(s) && s.snapshot(|| has_to_write(s, &since))? {
         held::retry_due(s)?;
         meet(s, &since)?;
     }
@@ -50,10 +50,18 @@ fn may_write(s: &Session) -> bool {
     s.db.readonly() == Some(false) && !s.db.write_statement_running()
 }
 
-/// What can be written before anything is read: a fork that the vector shows, its acknowledgement,
-/// and the mark that makes own versions durable.
+/// Whether the question changes anything here: a fork that it shows, an acknowledgement, own
+/// versions that are to be made durable, held changes that may fit.
+fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
+    Ok(held::any(s)?
+        || durable::due(s)?
+        || peers::is_news(s, since)?
+        || (since.site.is_some() && identity::is_forked(s, since)?))
+}
+
+/// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if since.site.is_some() && identity::is_forked(s, since)? {
+    if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
         s.atomically("crsql_changeset", || {
             s.enlist()?;
             identity::compare(s, since)
@@ -100,7 +108,8 @@ fn refuse_open(s: &Session) -> Result<()> {
 
 /// A peer that lacks what was cleaned up here cannot be brought up by changes.
 fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
-    for (site, version) in coverage::horizon(s)? {
+    for (site, version) in &coverage::known(s)?.horizon {
+        let (site, version) = (*site, *version);
         let seen = since.seen_set(&site);
         if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
             return Err(Error::rejected("too old: take a snapshot"));
@@ -162,6 +171,12 @@ fn transaction(
     limit: &Limit,
 ) -> Result<bool> {
     let Some(mut reader) = TxnReader::open(s, txn, from)? else { return Ok(true) };
+    if from > reader.record.last_seq {
+        return Err(Error::rejected(format!(
+            "the vector says that version {} is here up to place {from}, and it has only {}",
+            txn.version, reader.record.last_seq
+        )));
+    }
     let first_of_all = builder.is_empty();
     builder.begin(head(s, &reader, None)?);
     let (mut end, mut items) = (from, 0u64);
@@ -176,11 +191,11 @@ fn transaction(
             builder.end();
             return Ok(false);
         }
-        end = put(s, builder, &item)?;
+        end = put(s, builder, &item);
         items += 1;
     }
     if from > 0 {
-        builder.cut(from, reader.record.last_seq.max(from));
+        builder.cut(from, reader.record.last_seq);
         builder.end();
         return Ok(false);
     }
@@ -208,7 +223,7 @@ fn head(s: &Session, reader: &TxnReader, part: Option<(u64, u64)>) -> Result<Txn
 }
 
 /// Adds an item; gives the place after it.
-fn put(s: &Session, builder: &mut Builder, item: &Item) -> Result<u64> {
+fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
     match item {
         Item::Held(h) => {
             builder.held(&HeldItem {
@@ -220,25 +235,20 @@ fn put(s: &Session, builder: &mut Builder, item: &Item) -> Result<u64> {
                 cl: h.cl,
                 seq: h.seq,
             });
-            Ok(h.seq + 1)
+            h.seq + 1
         }
         Item::Row(row) => put_row(s, builder, row),
     }
 }
 
-fn put_row(s: &Session, builder: &mut Builder, row: &RowChange) -> Result<u64> {
+fn put_row(s: &Session, builder: &mut Builder, row: &RowChange<'_>) -> u64 {
     let table = &row.table;
     let index = builder.table(table.tid, || describe(s, table));
     let key = row.key.borrow();
     let end = row.cells.last().map(|c| c.seq).max(row.sentinel).unwrap_or(0) + 1;
-    if row.cells.is_empty() {
-        builder.row(index, key, row.cl, row.sentinel, std::iter::empty());
-        return Ok(end);
-    }
-    let Some(values) = rows::read(s, table, &row.key)? else { return Ok(end) };
-    let cells = row.cells.iter().map(|c| (c.at, c.seq, c.stamp, values.value(c.at as i32)));
+    let cells = row.cells.iter().map(|c| (c.at, c.seq, c.stamp, row.value(c)));
     builder.row(index, key, row.cl, row.sentinel, cells);
-    Ok(end)
+    end
 }
 
 /// A table as the dictionary tells it.
@@ -287,7 +297,7 @@ fn header(s: &Session, covered: Seen) -> Result<Header> {
     }
     omitted.sort();
     Ok(Header {
-        sender: s.own_id()?,
+        sender: coverage::known(s)?.own_id,
         epoch: vector.epoch,
         scope: vector.scope,
         now: vector.now,

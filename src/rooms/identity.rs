@@ -80,13 +80,16 @@ pub fn next_db_version(s: &Session) -> Result<u64> {
 
 /// Whether the maker of a vector knows another writer of our site than this file.
 pub fn is_forked(s: &Session, vector: &Vector) -> Result<bool> {
-    let own = s.own()?;
-    let head = db_version(s)?;
-    for span in vector.seen.get(&s.own_id()?).into_iter().flatten() {
-        if span.hi > head {
+    let known = coverage::known(s)?;
+    for span in vector.seen.get(&known.own_id).into_iter().flatten() {
+        if span.hi > known.head {
             return Ok(true);
         }
-        let ours = log::record(s, Txn { site: own, version: span.hi })?.map_or(0, |r| r.stamp);
+        let ours = if span.hi == known.head {
+            known.head_stamp
+        } else {
+            log::record(s, Txn { site: known.own, version: span.hi })?.map_or(0, |r| r.stamp)
+        };
         if ours != 0 && span.stamp != 0 && ours != span.stamp {
             return Ok(true);
         }

@@ -27,6 +27,7 @@
 //! | `peers`     | what we have from each peer, and each peer from us                 |
 //! | `enable`    | `crsql_as_crr`, `crsql_as_table`                                   |
 //! | `alter`     | register and triggers follow the schema                            |
+//! |`automigrate`| `crsql_automigrate`: the schema becomes what a text says           |
 //! | `rebuilt`   | tables that were built anew                                        |
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
@@ -36,6 +37,7 @@
 
 pub mod alter;
 pub mod apply;
+pub mod automigrate;
 pub mod capture;
 pub mod check;
 pub mod config;
