@@ -1,6 +1,6 @@
 //! The formats are promises: bytes that were written once must be read and written the same for
-//! ever. `tests/golden/*.txt` holds them, a line each: the bytes, `|`, what they mean. Every line is
-//! read, found to mean that, and written again. `docs/FORMAT.md` shows lines of these files, a
+//! ever. `tests/golden/*.txt` holds them, a line each: the bytes, `|`, what they mean. Every line
+//! is read, found to mean that, and written again. `docs/FORMAT.md` shows lines of these files, a
 //! changeset in full, and the columns of our tables; that it shows them as they are is tested here
 //! too. (The changeset that has one of everything is in `tests/words_changeset.rs`.)
 
@@ -14,11 +14,11 @@ use crsql::words::deps::{self, Deps};
 use crsql::words::dot::{Dot, Txn};
 use crsql::words::key::{Key, KeyKind};
 use crsql::words::keylist::{self, Entry};
+use crsql::words::pack;
 use crsql::words::rowclock::{Base, Cell, RowClock};
 use crsql::words::value::{Value, ValueRef};
 use crsql::words::vector::{Span, Vector};
 use crsql::words::wire::{Reader, put_signed, put_value, put_varint};
-use crsql::words::pack;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -206,7 +206,11 @@ fn lists_of_what_was_seen() {
         let mut expected = Deps::new();
         for (site, ranges) in meaning(&text).as_object().unwrap() {
             let set = expected.entry(site.parse().unwrap()).or_default();
-            ranges.as_array().unwrap().iter().for_each(|r| set.insert(number(&r[0]), number(&r[1])));
+            ranges
+                .as_array()
+                .unwrap()
+                .iter()
+                .for_each(|r| set.insert(number(&r[0]), number(&r[1])));
         }
         assert_eq!(deps::decode(&bytes).unwrap(), expected, "{text}");
         assert_eq!(hex(&deps::encode(&expected).unwrap()), hex(&bytes), "{text}");
@@ -262,7 +266,8 @@ fn smallest_changeset() -> Vec<u8> {
     b.begin(head);
     b.row(table, KeyRef::Int(1), 1, None, std::iter::once((0, 0, None, ValueRef::Text(b"hi"))));
     b.end();
-    let header = Header { sender: site, now: 8192, vector: seen(), coverage: seen(), ..Header::default() };
+    let header =
+        Header { sender: site, now: 8192, vector: seen(), coverage: seen(), ..Header::default() };
     b.finish(header).unwrap()
 }
 
