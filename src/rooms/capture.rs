@@ -263,9 +263,11 @@ impl BitSet {
     /// The positions, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let words = std::iter::once(self.few).chain(self.many.iter().copied());
-        words
-            .enumerate()
-            .flat_map(|(i, w)| (0..64).filter(move |b| w >> b & 1 == 1).map(move |b| i * 64 + b))
+        words.enumerate().flat_map(|(i, word)| {
+            let rest = std::iter::successors(Some(word), |w| Some(w & w.wrapping_sub(1)));
+            let rest = rest.take_while(|w| *w != 0);
+            rest.map(move |w| i * 64 + w.trailing_zeros() as usize)
+        })
     }
 
     fn store(self, memory: &mut Memory) -> Bits {
