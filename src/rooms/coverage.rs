@@ -282,8 +282,15 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
 /// range's stamp is that of its end, 0 where this file cannot say.
 pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
     let mut out = Vec::new();
-    for (site, (id, spans)) in &known(s)?.seen {
+    // Where two files write as our site and this one cannot take a new identity now, what the
+    // vector means by our versions is not what they are here.
+    let forked = vector.site.is_some() && identity::is_forked(s, vector)?;
+    let known = known(s)?;
+    for (site, (id, spans)) in &known.seen {
         let site = *site;
+        if forked && site == known.own {
+            continue;
+        }
         let theirs = vector.seen_set(id);
         let mut left = Vec::new();
         for (lo, hi) in set_of(spans).difference(&theirs).iter() {

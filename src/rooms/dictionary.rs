@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::feed::HeldChange;
-use super::held::Whole;
+use super::held::{self, Whole};
 use super::merger::{self, SENTINEL};
 use super::omits;
 use super::session::Session;
@@ -51,7 +51,7 @@ fn map_one(s: &Session, info: &TableInfo) -> Result<Mapped> {
         }
     }
     let here = match found {
-        None => Err(format!("there is no replicated table {} here", info.name)),
+        None => Err(format!("{}{} here", held::NO_TABLE, info.name)),
         Some(table) => match key_mismatch(&table, info) {
             Some(reason) => Err(reason),
             None => Ok(table),

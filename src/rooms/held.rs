@@ -198,6 +198,8 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
 
 /// The beginning of the reason of a change that waits because its row's creation was refused.
 pub const ROW: &str = "the row waits: ";
+/// The beginning of the reason of a change whose table is not replicated here.
+pub const NO_TABLE: &str = "there is no replicated table ";
 /// The beginning of the reason of a change whose stamp is too far ahead of our clock.
 pub const AHEAD: &str = "its clock is ";
 
@@ -209,14 +211,17 @@ pub fn retry(s: &Session) -> Result<()> {
     retry_where(s, "1")
 }
 
-/// Tries again what our clock has come close enough to. Opens a savepoint of its own.
+/// Tries again what our clock has come close enough to, and what waits for a table that is there
+/// now. Opens a savepoint of its own.
 pub fn retry_due(s: &Session) -> Result<()> {
     if !any(s)? || s.db.readonly() != Some(false) || s.db.write_statement_running() {
         return Ok(());
     }
     let bound = s.now() + super::config::drift_ms(s)? * clock::STEPS_PER_MS;
     let due = format!(
-        "reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}"
+        "(reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}
+          OR reason LIKE '{NO_TABLE}%' AND EXISTS(SELECT 1 FROM crsql_tables
+             WHERE name = crsql_held.\"table\" COLLATE NOCASE AND dropped IS NULL))"
     );
     if s.ask_int(&format!("SELECT count(*) FROM crsql_held WHERE {due}"))? == 0 {
         return Ok(());

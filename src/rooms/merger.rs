@@ -458,7 +458,7 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
     let told = cell_stamp.max(w.stamp);
     let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
     let Some(table) = s.named(&c.table)? else {
-        return hold(&format!("there is no replicated table {} here", c.table));
+        return hold(&format!("{}{} here", held::NO_TABLE, c.table));
     };
     let key = match Key::from_pk(table.kind, table.keys.len(), &c.pk) {
         Ok(key) => key,

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use super::coverage;
+use super::export;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
 use super::merger::SENTINEL;
@@ -309,8 +310,9 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
 }
 
 /// What this file has seen and the vector has not: whole transactions, site by site.
-pub fn since(s: &Session, vector: ValueRef<'_>) -> Result<Scan> {
+pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
+    export::meet_if_possible(s, &vector)?;
     let missing = coverage::missing(s, &vector)?;
     let ranges = missing
         .into_iter()
