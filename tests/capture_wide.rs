@@ -77,6 +77,44 @@ fn a_large_transaction() {
     );
 }
 
+const INTEGERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "127",
+    "128",
+    "255",
+    "256",
+    "-128",
+    "32768",
+    "40000",
+    "-25536",
+    "2147483648",
+    "4294967296",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1099511627776",
+];
+const OTHERS: &[&str] = &[
+    "0.5",
+    "-0.5",
+    "1e300",
+    "9007199254740993.0",
+    "''",
+    "'a'",
+    "x''",
+    "x'00'",
+    "'a' || char(0) || 'b'",
+    "'550e8400-e29b-41d4-a716-446655440000'",
+    "'550E8400-E29B-41D4-A716-446655440000'",
+    "x'550e8400e29b41d4a716446655440000'",
+    "CAST(x'ff' AS TEXT)",
+    "'1'",
+    "'1.0'",
+    "9e999",
+    "-9e999",
+];
+
 #[test]
 fn a4_keys_of_every_form() {
     let db = memory();
@@ -86,47 +124,10 @@ fn a4_keys_of_every_form() {
         CREATE TABLE t(id NOT NULL PRIMARY KEY, x); SELECT crsql_as_crr('t');
         CREATE TABLE c(a NOT NULL, b NOT NULL, x, PRIMARY KEY(b, a)); SELECT crsql_as_crr('c');",
     );
-    let integers = [
-        "0",
-        "1",
-        "-1",
-        "127",
-        "128",
-        "255",
-        "256",
-        "-128",
-        "32768",
-        "40000",
-        "-25536",
-        "2147483648",
-        "4294967296",
-        "9223372036854775807",
-        "-9223372036854775808",
-        "1099511627776",
-    ];
-    let others = [
-        "0.5",
-        "-0.5",
-        "1e300",
-        "9007199254740993.0",
-        "''",
-        "'a'",
-        "x''",
-        "x'00'",
-        "'a' || char(0) || 'b'",
-        "'550e8400-e29b-41d4-a716-446655440000'",
-        "'550E8400-E29B-41D4-A716-446655440000'",
-        "x'550e8400e29b41d4a716446655440000'",
-        "CAST(x'ff' AS TEXT)",
-        "'1'",
-        "'1.0'",
-        "9e999",
-        "-9e999",
-    ];
-    for key in integers {
+    for key in INTEGERS {
         run(&db, &format!("INSERT INTO i VALUES ({key}, '{key}')"));
     }
-    for key in integers.iter().chain(&others) {
+    for key in INTEGERS.iter().chain(OTHERS) {
         let name = key.replace('\'', "''");
         run(
             &db,
