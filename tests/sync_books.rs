@@ -8,8 +8,8 @@
 mod common;
 
 use common::sync::{
-    WAYS, apply, assert_equal, changes, changeset, everything, insert, pull, pull_rows,
-    replicas, settle, try_apply, two, vector,
+    WAYS, apply, assert_equal, changes, changeset, everything, insert, pull, pull_rows, replicas,
+    settle, try_apply, two, vector,
 };
 use common::{int, memory, one, open, rows, run};
 use rusqlite::Connection;

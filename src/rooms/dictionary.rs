@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::feed::HeldChange;
 use super::held::{self, Whole};
-use super::merger::{self, SENTINEL};
+use super::merger::SENTINEL;
 use super::omits;
 use super::session::Session;
+use super::single;
 use crate::ground::catalog::Table;
 use crate::words::changeset::{CellIn, ColumnInfo, HeldItem, TableInfo};
 use crate::words::dot::SiteId;
@@ -132,7 +133,7 @@ pub fn place<'m>(
         Ok(ours) => ours,
         Err(e) => return Ok(Err(format!("table {}: {}", table.name, e.text))),
     };
-    match merger::key_obstacle(table, &ours)? {
+    match single::key_obstacle(table, &ours)? {
         Some(reason) => Ok(Err(reason)),
         None => Ok(Ok((table, ours))),
     }

@@ -8,8 +8,8 @@
 use super::feed::HeldChange;
 use super::guard;
 use super::log;
-use super::merger;
 use super::session::Session;
+use super::single;
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -31,7 +31,8 @@ const STANDING: Fixed = Fixed(
 );
 const PUT: Fixed = Fixed(
     63,
-    "INSERT OR REPLACE INTO crsql_held VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    "INSERT OR REPLACE INTO crsql_held
+     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 );
 const ROW_LIFE: Fixed = Fixed(
     64,
@@ -261,7 +262,7 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
     }
     s.memory.borrow_mut().any_held = None;
     for (whole, peer) in waiting {
-        merger::merge_change(s, &whole, peer.as_ref())?;
+        single::merge_change(s, &whole, peer.as_ref())?;
     }
     Ok(())
 }
