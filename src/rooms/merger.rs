@@ -101,7 +101,7 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
             return hold_row(s, inc, inc.cells, &reason);
         }
     }
-    if inc.cl % 2 == 0 {
+    if inc.cl.is_multiple_of(2) {
         return merge_dead(s, inc, clock.as_ref(), sink);
     }
     let mut out = Outcome::default();

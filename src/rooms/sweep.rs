@@ -60,7 +60,7 @@ pub fn after(s: &Session, version: u64, stale: u64) -> Result<()> {
         return Ok(());
     }
     let every = (EVERY / stale).max(1);
-    if version % every != 0 {
+    if !version.is_multiple_of(every) {
         return Ok(());
     }
     run(s, EVERY.max(stale) * 3 / 2)
