@@ -11,7 +11,7 @@ use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
-use super::{alter, coverage, flush, guard, held, identity, peers, staged};
+use super::{alter, coverage, flush, guard, held, identity, peers, staged, sweep};
 use crate::words::changeset::{
     self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead,
 };
@@ -225,7 +225,9 @@ fn apply_txn<'a>(
             }
         }
     }
+    let stale = merge.outcome.stale;
     merge.end(report)?;
+    sweep::after_merge(s, name, stale)?;
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(head.stamp);
     Ok(())
