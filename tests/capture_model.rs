@@ -13,18 +13,12 @@ use std::collections::BTreeMap;
 const VALUES: [&str; 12] =
     ["NULL", "0", "0.0", "-0.0", "1", "1.0", "'1'", "'a'", "'A'", "x'61'", "''", "2"];
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Row {
     cl: i64,
     known: bool,
     /// Value and version of each cell of a living row.
     cells: Option<[(String, i64); 2]>,
-}
-
-impl Default for Row {
-    fn default() -> Self {
-        Self { cl: 0, known: false, cells: None }
-    }
 }
 
 /// The rows by key; what a savepoint keeps is a copy of it.

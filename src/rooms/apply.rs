@@ -12,7 +12,7 @@ use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, guard, held, identity, peers, staged};
+use super::{alter, coverage, flush, guard, held, identity, peers, staged, sweep};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
@@ -224,7 +224,9 @@ fn apply_txn<'a>(
             }
         }
     }
+    let stale = merge.outcome.stale;
     merge.end(report)?;
+    sweep::after_merge(s, name, stale)?;
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(head.stamp);
     Ok(())

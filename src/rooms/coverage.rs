@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, held, identity, peers, staged};
+use super::{alter, held, identity, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -270,9 +270,12 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
             }
             for span in spans {
                 grant(s, site, *span, &mut new)?;
+                staged::forget_within(s, site, *span)?;
             }
         }
         remember_new(s, &new)?;
+        let ranges = new.values().flat_map(|set| set.iter());
+        sweep::run(s, ranges.fold(0, |n: u64, (lo, hi)| n.saturating_add(hi - lo + 1)))?;
         peers::pulled(s, &vector)?;
         peers::acknowledged(s, &vector)
     })

@@ -152,26 +152,47 @@ pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
     stmt.run()
 }
 
-/// Holds a change, unless what is held of its cell beats it. Gives whether it is held now.
-pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
+/// Whether a change is held in the place of this one that beats it or is it; None where none is.
+fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     let c = &w.change;
     let mut stmt = s.cache.fixed(STANDING)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
     stmt.bind_text(3, c.cid.as_bytes())?;
-    if stmt.step()? {
-        let standing = (
-            log::count(stmt.int(0))?,
-            log::count(stmt.int(1))?,
-            stmt.blob(2).to_vec(),
-            log::count(stmt.int(3))?,
-            log::count(stmt.int(4))?,
-        );
-        if standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq) {
-            return Ok(false);
-        }
+    if !stmt.step()? {
+        return Ok(None);
     }
-    drop(stmt);
+    let standing = (
+        log::count(stmt.int(0))?,
+        log::count(stmt.int(1))?,
+        stmt.blob(2).to_vec(),
+        log::count(stmt.int(3))?,
+        log::count(stmt.int(4))?,
+    );
+    Ok(Some(standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq)))
+}
+
+/// A change was applied: what is held of the same cell and loses to it goes.
+pub fn drop_lost(s: &Session, w: &Whole) -> Result<()> {
+    if standing(s, w)? == Some(false) { remove(s, &w.change) } else { Ok(()) }
+}
+
+fn remove(s: &Session, c: &HeldChange) -> Result<()> {
+    let mut stmt = s.cache.fixed(REMOVE)?;
+    stmt.bind_text(1, c.table.as_bytes())?;
+    stmt.bind_blob(2, &c.pk)?;
+    stmt.bind_text(3, c.cid.as_bytes())?;
+    stmt.run()?;
+    s.memory.borrow_mut().any_held = None;
+    Ok(())
+}
+
+/// Holds a change, unless what is held of its cell beats it. Gives whether it is held now.
+pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
+    let c = &w.change;
+    if standing(s, w)? == Some(true) {
+        return Ok(false);
+    }
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {
         return Ok(false);
     }
@@ -254,13 +275,8 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
     drop(stmt);
     // All of them first: a cell that still waits would make the others of its row wait for it.
     for (whole, _) in &waiting {
-        let mut stmt = s.cache.fixed(REMOVE)?;
-        stmt.bind_text(1, whole.change.table.as_bytes())?;
-        stmt.bind_blob(2, &whole.change.pk)?;
-        stmt.bind_text(3, whole.change.cid.as_bytes())?;
-        stmt.run()?;
+        remove(s, &whole.change)?;
     }
-    s.memory.borrow_mut().any_held = None;
     for (whole, peer) in waiting {
         single::merge_change(s, &whole, peer.as_ref())?;
     }

@@ -69,6 +69,8 @@ pub struct Outcome {
     pub superseded: u64,
     /// HELD
     pub held: u64,
+    /// Rows that were known before and written over, so that entries of the log went stale.
+    pub stale: u64,
 }
 
 impl Outcome {
@@ -77,6 +79,7 @@ impl Outcome {
         self.applied += other.applied;
         self.superseded += other.superseded;
         self.held += other.held;
+        self.stale += other.stale;
     }
 }
 
@@ -167,7 +170,7 @@ fn merge_dead(
     let dead = RowClock::dead(inc.cl, dot);
     log::set_clock(s, inc.table.tid, inc.key.borrow(), &dead, clock.is_some())?;
     sink(inc.key, seq, 1);
-    Ok(Outcome { applied: 1, ..Outcome::default() })
+    Ok(Outcome { applied: 1, stale: u64::from(clock.is_some()), ..Outcome::default() })
 }
 
 /// Two writes set the same causal length: which of them names it.
@@ -232,7 +235,20 @@ fn merge_life(
     s.memory.borrow_mut().rows_impacted += 1;
     let applied = fit.len() as u64 + u64::from(inc.sentinel.is_some());
     list(inc, fit, inc.sentinel, sink);
-    Ok(Outcome { applied, ..Outcome::default() })
+    drop_lost(s, inc, fit)?;
+    Ok(Outcome { applied, stale: u64::from(clock.is_some()), ..Outcome::default() })
+}
+
+/// What is held of these cells and has lost to them need not wait any longer.
+fn drop_lost(s: &Session, inc: &Incoming<'_>, cells: &[InCell<'_>]) -> Result<()> {
+    if !held::any(s)? {
+        return Ok(());
+    }
+    for cell in cells {
+        let name = inc.table.cols.get(cell.at).map_or("", |c| c.name.as_str());
+        held::drop_lost(s, &whole(inc, name, ValueRef::Null, cell.stamp, cell.seq)?)?;
+    }
+    Ok(())
 }
 
 /// The row lives the same life: cell by cell.
@@ -272,7 +288,9 @@ fn merge_cells(
         log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
         s.memory.borrow_mut().rows_impacted += 1;
         list(inc, &winners, None, sink);
+        drop_lost(s, inc, &winners)?;
         out.applied += winners.len() as u64;
+        out.stale += 1;
     }
     if let Some(seq) = inc.sentinel {
         let dot = Dot { txn: inc.txn, seq };

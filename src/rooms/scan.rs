@@ -43,6 +43,21 @@ pub struct Change {
     pub stamp: u64,
 }
 
+impl Change {
+    /// A number of its own: its site, version and place, hashed.
+    pub fn rowid(&self) -> i64 {
+        let site = u128::from_be_bytes(self.site);
+        let words = [(site >> 64) as u64, site as u64, self.db_version, self.seq];
+        let mixed = words.into_iter().fold(0u64, |hash, word| {
+            let mut z = (hash ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        });
+        mixed.cast_signed()
+    }
+}
+
 /// Which transactions of which sites: ranges of versions, ascending.
 pub type Ranges = Vec<(u32, Vec<(u64, u64)>)>;
 
