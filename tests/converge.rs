@@ -13,12 +13,51 @@ mod common;
 use common::{Cell, Seeded, memory, one, rows, run};
 use rusqlite::Connection;
 
-const KEYS: &[&str] = &["INTEGER PRIMARY KEY NOT NULL", "TEXT NOT NULL PRIMARY KEY", "k NOT NULL PRIMARY KEY", "REAL PRIMARY KEY NOT NULL"];
-const TYPES: &[&str] = &["", "TEXT", "INTEGER", "REAL", "NUMERIC", "BLOB", "TEXT COLLATE NOCASE", "INTEGER NOT NULL DEFAULT 7", "TEXT DEFAULT 'd'"];
+const KEYS: &[&str] = &[
+    "INTEGER PRIMARY KEY NOT NULL",
+    "TEXT NOT NULL PRIMARY KEY",
+    "k NOT NULL PRIMARY KEY",
+    "REAL PRIMARY KEY NOT NULL",
+];
+const TYPES: &[&str] = &[
+    "",
+    "TEXT",
+    "INTEGER",
+    "REAL",
+    "NUMERIC",
+    "BLOB",
+    "TEXT COLLATE NOCASE",
+    "INTEGER NOT NULL DEFAULT 7",
+    "TEXT DEFAULT 'd'",
+];
 const VALUES: &[&str] = &[
-    "NULL", "0", "1", "-1", "127", "128", "255", "256", "9223372036854775807", "-9223372036854775808",
-    "0.0", "-0.0", "1.0", "1.5", "9e999", "-9e999", "''", "'a'", "'A'", "'12'", "'1e3'", "x''", "x'00'",
-    "CAST(x'610062' AS TEXT)", "CAST(x'ff80' AS TEXT)", "zeroblob(300)", "'é🐘'",
+    "NULL",
+    "0",
+    "1",
+    "-1",
+    "127",
+    "128",
+    "255",
+    "256",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "0.0",
+    "-0.0",
+    "1.0",
+    "1.5",
+    "9e999",
+    "-9e999",
+    "''",
+    "'a'",
+    "'A'",
+    "'12'",
+    "'1e3'",
+    "x''",
+    "x'00'",
+    "CAST(x'610062' AS TEXT)",
+    "CAST(x'ff80' AS TEXT)",
+    "zeroblob(300)",
+    "'é🐘'",
 ];
 
 struct Table {
@@ -88,11 +127,15 @@ fn statement(r: &mut Seeded, t: &Table) -> String {
         0..=2 => format!("INSERT OR IGNORE INTO {name} VALUES({row})"),
         3 => format!("REPLACE INTO {name} VALUES({row})"),
         4 => format!("DELETE FROM {name} WHERE {}", key_is(r, t)),
-        5 if t.key == 0 => format!("UPDATE OR REPLACE {name} SET k = {} WHERE {}", r.below(8), key_is(r, t)),
+        5 if t.key == 0 => {
+            format!("UPDATE OR REPLACE {name} SET k = {} WHERE {}", r.below(8), key_is(r, t))
+        }
         6 if t.cols > 0 && t.key != 4 => format!(
             "INSERT INTO {name} VALUES({row}) ON CONFLICT(k) DO UPDATE SET c{col} = excluded.c{col}"
         ),
-        _ if t.cols > 0 => format!("UPDATE OR IGNORE {name} SET c{col} = {value} WHERE {}", key_is(r, t)),
+        _ if t.cols > 0 => {
+            format!("UPDATE OR IGNORE {name} SET c{col} = {value} WHERE {}", key_is(r, t))
+        }
         _ => format!("INSERT OR IGNORE INTO {name} VALUES({row})"),
     }
 }
@@ -164,8 +207,15 @@ fn pull_rows(to: &Connection, from: &Connection) {
 fn state(db: &Connection, tables: &[Table]) -> Vec<String> {
     let mut out = Vec::new();
     for t in tables {
-        let cols = rows(db, &format!("SELECT name FROM pragma_table_info('{}')", t.name.trim_matches('"').replace("\"\"", "\"").replace('\'', "''")));
-        let cells: Vec<String> = cols.iter().map(|c| format!("typeof({c}), hex({c}), quote({c})")).collect();
+        let cols = rows(
+            db,
+            &format!(
+                "SELECT name FROM pragma_table_info('{}')",
+                t.name.trim_matches('"').replace("\"\"", "\"").replace('\'', "''")
+            ),
+        );
+        let cells: Vec<String> =
+            cols.iter().map(|c| format!("typeof({c}), hex({c}), quote({c})")).collect();
         out.push(t.name.clone());
         let mut all = rows(db, &format!("SELECT {} FROM {}", cells.join(", "), t.name));
         all.sort();
@@ -181,12 +231,19 @@ fn seed(seed: u64) {
     for db in &replicas {
         for t in &tables {
             run(db, &t.ddl);
-            run(db, &format!("SELECT crsql_as_crr('{}')", t.name.trim_matches('"').replace("\"\"", "\"").replace('\'', "''")));
+            run(
+                db,
+                &format!(
+                    "SELECT crsql_as_crr('{}')",
+                    t.name.trim_matches('"').replace("\"\"", "\"").replace('\'', "''")
+                ),
+            );
         }
     }
     let rowwise = r.below(3) == 0;
     for _ in 0..30 {
-        let (a, b) = (r.below(replicas.len() as u64) as usize, r.below(replicas.len() as u64) as usize);
+        let (a, b) =
+            (r.below(replicas.len() as u64) as usize, r.below(replicas.len() as u64) as usize);
         match r.below(4) {
             0 if a != b && rowwise => pull_rows(&replicas[a], &replicas[b]),
             0 if a != b => {

@@ -14,12 +14,18 @@ use common::{memory, one, run};
 fn values_reach_their_columns_in_whatever_order_they_were_written() {
     let (a, b) = (memory(), memory());
     for db in [&a, &b] {
-        run(db, "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, c0, c1, c2); SELECT crsql_as_crr('t')");
+        run(
+            db,
+            "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, c0, c1, c2); SELECT crsql_as_crr('t')",
+        );
     }
     run(&a, "INSERT INTO t VALUES('x', 'a0', 'a1', 'a2')");
     run(&a, "INSERT INTO t VALUES('y', 'b0', 'b1', 'b2')");
-    run(&a, "BEGIN; UPDATE t SET c2 = 'n2' WHERE k = 'y'; UPDATE t SET c0 = 'n0' WHERE k = 'y';
-             UPDATE t SET c1 = 'n1' WHERE k = 'y'; COMMIT");
+    run(
+        &a,
+        "BEGIN; UPDATE t SET c2 = 'n2' WHERE k = 'y'; UPDATE t SET c0 = 'n0' WHERE k = 'y';
+             UPDATE t SET c1 = 'n1' WHERE k = 'y'; COMMIT",
+    );
     let blob: Vec<u8> = a.query_row("SELECT crsql_changeset()", [], |r| r.get(0)).unwrap();
     let _: String = b.query_row("SELECT crsql_apply(?1)", [blob], |r| r.get(0)).unwrap();
     assert_eq!(one(&b, "SELECT c0 || c1 || c2 FROM t WHERE k = 'y'"), "n0n1n2");

@@ -6,9 +6,7 @@ use super::args::{table, text, whole};
 use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
-use crate::rooms::{
-    alter, apply, capture, config, coverage, digest, enable, export, identity,
-};
+use crate::rooms::{alter, apply, capture, config, coverage, digest, enable, export, identity};
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
 use crate::words::value::{Value, ValueRef};
@@ -141,9 +139,10 @@ fn seen(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
 fn changeset(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
     let max_bytes = match args.get(1) {
         ValueRef::Null => None,
-        _ => Some(u64::try_from(whole("crsql_changeset", args, 1)?).map_err(|_| {
-            Error::refused("crsql_changeset: max_bytes is not negative")
-        })?),
+        _ => Some(
+            u64::try_from(whole("crsql_changeset", args, 1)?)
+                .map_err(|_| Error::refused("crsql_changeset: max_bytes is not negative"))?,
+        ),
     };
     match export::changeset(s, args.get(0), max_bytes)? {
         Some(bytes) => out.blob(&bytes),

@@ -114,8 +114,7 @@ impl VTab for Enlist {
 
     fn rollback(&self) -> Result<()> {
         self.0.memory.borrow_mut().end();
-        self.0.sites.forget();
-        self.0.catalog.forget();
+        self.0.forget();
         Ok(())
     }
 
@@ -131,8 +130,7 @@ impl VTab for Enlist {
 
     fn rollback_to(&self, n: i32) -> Result<()> {
         self.0.memory.borrow_mut().rollback_to(n);
-        self.0.sites.forget();
-        self.0.catalog.forget();
+        self.0.forget();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Deref, DerefMut};
 
 use super::{Db, Prep, Stmt};
@@ -20,10 +21,32 @@ pub struct Slot(pub u32, pub u32, pub u64);
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed(pub u32, pub &'static str);
 
+/// Hashes a slot: three numbers of our own making, so nobody can choose them to collide.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(26) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// The statements of one connection.
 pub struct Cache {
     db: Db,
-    idle: RefCell<HashMap<Slot, Stmt>>,
+    idle: RefCell<HashMap<Slot, Stmt, BuildHasherDefault<Mix>>>,
     guarded: Cell<bool>,
 }
 
@@ -33,7 +56,7 @@ const IDLE_MAX: usize = 4096;
 impl Cache {
     /// An empty cache.
     pub fn new(db: Db) -> Self {
-        Self { db, idle: RefCell::new(HashMap::new()), guarded: Cell::new(false) }
+        Self { db, idle: RefCell::default(), guarded: Cell::new(false) }
     }
 
     /// A statement of fixed text.

@@ -134,6 +134,7 @@ pub struct Catalog {
     names: RefCell<Option<Rc<Names>>>,
     last: RefCell<Option<Rc<Table>>>,
     version: Cell<i64>,
+    thrown: Cell<i32>,
     installed: Cell<bool>,
 }
 
@@ -149,8 +150,8 @@ pub struct Names {
 impl Catalog {
     /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
     pub fn refresh(&self, cache: &Cache) -> Result<bool> {
-        let version = store::schema_version(cache)?;
-        if version != self.version.get() || !self.installed.get() {
+        let (version, thrown) = store::schema_mark(cache)?;
+        if version != self.version.get() || thrown != self.thrown.get() || !self.installed.get() {
             self.forget();
             cache.forget_tables();
             self.installed.set(store::installed(cache)?);
@@ -158,8 +159,14 @@ impl Catalog {
                 store::check_format(cache)?;
             }
             self.version.set(version);
+            self.thrown.set(thrown);
         }
         Ok(self.installed.get())
+    }
+
+    /// The schema version at the last refresh.
+    pub fn version(&self) -> (i64, i32) {
+        (self.version.get(), self.thrown.get())
     }
 
     /// Forgets what was read.

@@ -100,6 +100,14 @@ pub fn schema_version(cache: &Cache) -> Result<i64> {
     Ok(stmt.int(0))
 }
 
+/// That count, and how often SQLite threw its prepared statements away: the same count comes twice
+/// when a change of the schema is rolled back and another one follows.
+pub fn schema_mark(cache: &Cache) -> Result<(i64, i32)> {
+    let mut stmt = cache.fixed(SCHEMA_VERSION)?;
+    stmt.step()?;
+    Ok((stmt.int(0), stmt.reprepared()))
+}
+
 /// That count as it was when `crsql_tables` last agreed with the schema.
 pub fn schema_seen(cache: &Cache) -> Result<i64> {
     let mut stmt = cache.fixed(SCHEMA_SEEN)?;

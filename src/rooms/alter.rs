@@ -17,7 +17,7 @@ use crate::words::value::ValueRef;
 /// Brings the register, the triggers and the clocks into agreement with the schema, where that
 /// has changed since they last agreed. The caller may write.
 pub fn reconcile(s: &Session) -> Result<()> {
-    if !s.installed()? || store::schema_seen(&s.cache)? == store::schema_version(&s.cache)? {
+    if agrees(s)? {
         return Ok(());
     }
     let guards = application_has_triggers(s)?;
@@ -26,6 +26,19 @@ pub fn reconcile(s: &Session) -> Result<()> {
     }
     settle_schema(s)?;
     held::retry(s)
+}
+
+/// Whether there is nothing to reconcile. What was found to agree stays so until the schema
+/// changes, or a rollback undoes what made it agree.
+fn agrees(s: &Session) -> Result<bool> {
+    if !s.installed()? {
+        return Ok(true);
+    }
+    let version = s.catalog.version();
+    if s.agreed.get() != version && store::schema_seen(&s.cache)? == version.0 {
+        s.agreed.set(version);
+    }
+    Ok(s.agreed.get() == version)
 }
 
 /// Records that register and schema agree.
@@ -42,7 +55,7 @@ pub fn settle_schema(s: &Session) -> Result<()> {
 /// Reconciles where this connection may write; where it may not, reads go on with what the
 /// catalog can tell by itself.
 pub fn reconcile_if_possible(s: &Rc<Session>, call: &str) -> Result<()> {
-    if !s.installed()? || store::schema_seen(&s.cache)? == store::schema_version(&s.cache)? {
+    if agrees(s)? {
         return Ok(());
     }
     if s.db.readonly() == Some(true) || s.db.write_statement_running() {

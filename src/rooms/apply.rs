@@ -39,36 +39,30 @@ struct Inbound<'a> {
 pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
     let changeset = changeset::decode(bytes)?;
     identity::ensure(s)?;
+    let inside = !s.db.autocommit();
     let report = s.atomically("crsql_apply", || {
         s.enlist()?;
         flush::flush(s)?;
-        if !s.db.autocommit() {
+        if inside {
             let before = coverage::vector(s)?;
             s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
         }
         alter::reconcile(s)?;
         let report = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
-        Ok(report)
+        render(s, &report)
     })?;
-    render(s, &report)
+    Ok(report)
 }
 
 fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Report> {
     let header = &changeset.header;
-    let vector = Vector {
-        site: Some(header.sender),
-        seen: header.vector.clone(),
-        ..Vector::default()
-    };
+    let vector =
+        Vector { site: Some(header.sender), seen: header.vector.clone(), ..Vector::default() };
     identity::compare(s, &vector)?;
     refuse_old(s, header)?;
-    let inbound = Inbound {
-        changeset,
-        bytes,
-        tables: dictionary::map(s, &header.tables)?,
-        own: s.own()?,
-    };
+    let inbound =
+        Inbound { changeset, bytes, tables: dictionary::map(s, &header.tables)?, own: s.own()? };
     let mut report = Report::default();
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
@@ -295,8 +289,7 @@ impl Merge<'_> {
                 ItemHead::Held(h) => self.held(&h)?,
                 ItemHead::Row { table, key, cl, sentinel } => {
                     let mapped = tables.get(table);
-                    let mapped =
-                        mapped.ok_or_else(|| Error::rejected("an item names no table"))?;
+                    let mapped = mapped.ok_or_else(|| Error::rejected("an item names no table"))?;
                     self.row(mapped, key.to_key(), cl, sentinel, cells, &mut fit)?;
                     if table != last_table {
                         report.tables.insert(mapped.name().to_string());
@@ -437,7 +430,7 @@ fn render(s: &Session, report: &Report) -> Result<String> {
         .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
         .collect();
     let vector: serde_json::Value =
-        serde_json::from_str(&coverage::vector(s)?.to_json()).unwrap_or_default();
+        serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
     Ok(json!({
         "applied": report.outcome.applied,
         "superseded": report.outcome.superseded,

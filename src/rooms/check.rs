@@ -51,7 +51,13 @@ pub fn check(s: &Session) -> Result<Vec<Fault>> {
 }
 
 impl Checker<'_> {
-    fn fault(&mut self, fault: &'static str, table: Option<&str>, key: Option<&Key>, detail: String) {
+    fn fault(
+        &mut self,
+        fault: &'static str,
+        table: Option<&str>,
+        key: Option<&Key>,
+        detail: String,
+    ) {
         let pk = key.and_then(|k| k.pk().ok());
         self.faults.push(Fault { fault, table: table.map(str::to_string), pk, detail });
     }
@@ -190,7 +196,8 @@ impl Checker<'_> {
 
     fn gone(&mut self, tid: u32) -> Result<()> {
         let name = self.s.ask_text("SELECT name FROM crsql_tables WHERE tid = ?1", tid)?;
-        let detail = format!("{name} was dropped; the next call of crsql_vector() cleans up after it");
+        let detail =
+            format!("{name} was dropped; the next call of crsql_vector() cleans up after it");
         self.fault("dropped", Some(&name), None, detail);
         Ok(())
     }
@@ -204,7 +211,8 @@ impl Checker<'_> {
         )?;
         while scan.step()? {
             let name = scan.string(0);
-            let detail = format!("{name} is left over from a table that was dropped: DROP TABLE {name}");
+            let detail =
+                format!("{name} is left over from a table that was dropped: DROP TABLE {name}");
             self.fault("leftover", None, None, detail);
         }
         Ok(())
@@ -216,7 +224,8 @@ impl Checker<'_> {
         while scan.step()? {
             let (table, cid) = (scan.string(0), scan.string(2));
             let Some(found) = self.s.named(&table)? else { continue };
-            if scan.string(3).starts_with("there is no") && (cid == "-1" || found.column(&cid).is_some())
+            if scan.string(3).starts_with("there is no")
+                && (cid == "-1" || found.column(&cid).is_some())
             {
                 let key = Key::from_pk(found.kind, found.keys.len(), scan.blob(1)).ok();
                 let detail = format!("{table}.{cid}: a held change fits now; call crsql_vector()");

@@ -3,12 +3,12 @@
 //! version is; of others, what `crsql_coverage` says, in ranges with the stamp of each range's end.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
 use super::{alter, held, identity, peers, staged};
-use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -18,10 +18,8 @@ use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
 
-const ALL: Fixed = Fixed(
-    80,
-    "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo",
-);
+const ALL: Fixed =
+    Fixed(80, "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo");
 const AROUND: Fixed = Fixed(
     81,
     "SELECT lo, hi, stamp FROM crsql_coverage
@@ -38,26 +36,83 @@ const COVERS: Fixed = Fixed(
 );
 const DEPS: Fixed = Fixed(85, "SELECT deps FROM crsql_state");
 const SET_DEPS: Fixed = Fixed(86, "UPDATE crsql_state SET deps = ?1");
+const HORIZON: Fixed = Fixed(87, "SELECT horizon FROM crsql_state");
 
-/// Everything that was seen and is committed, by the ordinal of the site.
-pub fn all(s: &Session) -> Result<BTreeMap<u32, Vec<Span>>> {
-    let mut out: BTreeMap<u32, Vec<Span>> = BTreeMap::new();
+/// What this file is and has seen, committed.
+pub struct Known {
+    /// The own site's ordinal.
+    pub own: u32,
+    /// The own site.
+    pub own_id: SiteId,
+    /// How many identities this file had before.
+    pub epoch: u64,
+    /// The newest own version.
+    pub head: u64,
+    /// Its stamp.
+    pub head_stamp: u64,
+    /// Own versions up to here are known to be on the disk.
+    pub mark: u64,
+    /// What was cleaned up here, by site.
+    pub horizon: BTreeMap<SiteId, u64>,
+    /// What was seen, by the ordinal of the site.
+    pub seen: BTreeMap<u32, (SiteId, Vec<Span>)>,
+    /// Transactions that are here in part.
+    pub parts: BTreeMap<SiteId, (u64, u64)>,
+}
+
+/// Reads what is known. It is kept for as long as nobody commits, as SQLite's data version tells,
+/// which is up to date while a transaction is open: so a caller has a snapshot.
+pub fn known(s: &Session) -> Result<Rc<Known>> {
+    let version = s.db.data_version();
+    let writing = s.db.in_write_txn();
+    if let Some((at, known)) = s.known.borrow().as_ref()
+        && *at == version
+        && !writing
+    {
+        return Ok(Rc::clone(known));
+    }
+    let known = Rc::new(read_known(s)?);
+    if !writing {
+        *s.known.borrow_mut() = Some((version, Rc::clone(&known)));
+    }
+    Ok(known)
+}
+
+fn read_known(s: &Session) -> Result<Known> {
     let mut stmt = s.cache.fixed(ALL)?;
+    let mut seen: BTreeMap<u32, (SiteId, Vec<Span>)> = BTreeMap::new();
     while stmt.step()? {
-        out.entry(store::ordinal(stmt.int(0))?).or_default().push(Span {
-            lo: count(stmt.int(1))?,
-            hi: count(stmt.int(2))?,
-            stamp: count(stmt.int(3))?,
-        });
+        let site = store::ordinal(stmt.int(0))?;
+        let spans = match seen.entry(site) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(slot) => slot.insert((s.site_id(site)?, Vec::new())),
+        };
+        let (lo, hi) = (count(stmt.int(1))?, count(stmt.int(2))?);
+        spans.1.push(Span { lo, hi, stamp: count(stmt.int(3))? });
     }
     drop(stmt);
     let own = s.own()?;
-    let hi = identity::db_version(s)?;
-    if hi > 0 {
-        let stamp = log::record(s, Txn { site: own, version: hi })?.map_or(0, |r| r.stamp);
-        out.insert(own, vec![Span { lo: 1, hi, stamp }]);
+    let own_id = s.site_id(own)?;
+    let head = identity::db_version(s)?;
+    let head_stamp = log::record(s, Txn { site: own, version: head })?.map_or(0, |r| r.stamp);
+    if head > 0 {
+        seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
     }
-    Ok(out)
+    let mut parts = BTreeMap::new();
+    for (site, part) in staged::progress(s)? {
+        parts.insert(s.site_id(site)?, part);
+    }
+    Ok(Known {
+        own,
+        own_id,
+        epoch: identity::epoch(s)?,
+        head,
+        head_stamp,
+        mark: super::durable::mark(s)?,
+        horizon: horizon(s)?,
+        seen,
+        parts,
+    })
 }
 
 /// The versions of spans.
@@ -141,26 +196,27 @@ pub fn vector(s: &Session) -> Result<Vector> {
     if let Some(before) = s.memory.borrow().seen_before.as_ref() {
         return Ok(Vector::clone(before));
     }
+    with_open(s)
+}
+
+/// The same with what the open transaction has merged.
+pub fn with_open(s: &Session) -> Result<Vector> {
     let mut vector = Vector { now: s.now(), ..Vector::default() };
     if !s.installed()? {
         return Ok(vector);
     }
-    let own = s.own_id()?;
-    vector.site = Some(own);
-    vector.epoch = identity::epoch(s)?;
-    for (site, spans) in all(s)? {
-        vector.seen.insert(s.site_id(site)?, spans);
-    }
-    for (site, part) in staged::progress(s)? {
-        vector.parts.insert(s.site_id(site)?, part);
-    }
-    vector.horizon = horizon(s)?;
+    let known = known(s)?;
+    vector.site = Some(known.own_id);
+    vector.epoch = known.epoch;
+    vector.seen = known.seen.values().cloned().collect();
+    vector.parts.clone_from(&known.parts);
+    vector.horizon.clone_from(&known.horizon);
     Ok(vector)
 }
 
 /// What was cleaned up here, by site.
 pub fn horizon(s: &Session) -> Result<BTreeMap<SiteId, u64>> {
-    let mut stmt = s.db.prepare("SELECT horizon FROM crsql_state", Prep::Once)?;
+    let mut stmt = s.cache.fixed(HORIZON)?;
     stmt.step()?;
     if stmt.is_null(0) {
         return Ok(BTreeMap::new());
@@ -179,7 +235,7 @@ pub fn ask(s: &Rc<Session>) -> Result<Vector> {
         alter::reconcile_if_possible(s, "crsql_vector")?;
         held::retry_due(s)?;
     }
-    vector(s)
+    if s.installed()? { s.snapshot(|| vector(s)) } else { vector(s) }
 }
 
 /// Reads a vector that a caller gives: NULL is the empty one.
@@ -222,10 +278,11 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
 /// range's stamp is that of its end, 0 where this file cannot say.
 pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
     let mut out = Vec::new();
-    for (site, spans) in all(s)? {
-        let theirs = vector.seen_set(&s.site_id(site)?);
+    for (site, (id, spans)) in &known(s)?.seen {
+        let site = *site;
+        let theirs = vector.seen_set(id);
         let mut left = Vec::new();
-        for (lo, hi) in set_of(&spans).difference(&theirs).iter() {
+        for (lo, hi) in set_of(spans).difference(&theirs).iter() {
             let ends_here = spans.iter().find(|span| span.hi == hi).map(|span| span.stamp);
             let stamp = match ends_here {
                 Some(stamp) => stamp,

@@ -91,8 +91,11 @@ fn column(table: &Table, info: &TableInfo, c: &ColumnInfo) -> std::result::Resul
     let Some(ours) = table.cols.get(at) else { return Err("no such column".to_string()) };
     if ours.affinity != c.affinity || table.strict != info.strict {
         let kind = |declared: &str, strict: bool| {
-            format!("{}{}", if declared.is_empty() { "untyped" } else { declared },
-                if strict { " (STRICT)" } else { "" })
+            format!(
+                "{}{}",
+                if declared.is_empty() { "untyped" } else { declared },
+                if strict { " (STRICT)" } else { "" }
+            )
         };
         return Err(format!(
             "column {}.{} is {} here and {} at its sender",

@@ -3,54 +3,72 @@
 //! number would be given again to other data. One commit with synchronous=FULL covers all earlier
 //! ones, so a mark is written that way before a version above it is served.
 
-use std::rc::Rc;
-
+use super::coverage;
 use super::log::{count, int};
 use super::session::Session;
-use crate::ground::Prep;
+use crate::ground::cache::Fixed;
 use crate::words::error::Result;
 use crate::words::vector::Span;
 
+const MARK: Fixed = Fixed(150, "SELECT mark FROM crsql_state");
+const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
+const SYNCHRONOUS: Fixed = Fixed(152, "PRAGMA main.synchronous");
+
+/// Whether own versions have to be made durable before they are served.
+pub fn due(s: &Session) -> Result<bool> {
+    let known = coverage::known(s)?;
+    Ok(known.head > known.mark && !always(s)?)
+}
+
+/// Makes own versions durable where that takes writing and this connection may. `also` is written
+/// in the same transaction.
+pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
+    let known = s.snapshot(|| coverage::known(s))?;
+    let newest = known.head;
+    if !s.db.autocommit() || newest <= known.mark || always(s)? {
+        return also();
+    }
+    let was = synchronous(s)?;
+    s.db.exec("PRAGMA main.synchronous = FULL")?;
+    let done = s.atomically("crsql_changeset", || {
+        let mut stmt = s.cache.fixed(SET_MARK)?;
+        stmt.bind_int(1, int(newest))?;
+        stmt.run()?;
+        drop(stmt);
+        also()
+    });
+    s.db.exec(&format!("PRAGMA main.synchronous = {was}"))?;
+    done
+}
+
 /// What was found missing, less own versions that cannot be promised.
-pub fn promise(s: &Rc<Session>, missing: Vec<(u32, Vec<Span>)>) -> Result<Vec<(u32, Vec<Span>)>> {
-    let own = s.own()?;
+pub fn promised(s: &Session, missing: Vec<(u32, Vec<Span>)>) -> Result<Vec<(u32, Vec<Span>)>> {
+    let known = coverage::known(s)?;
+    let (own, mark) = (known.own, known.mark);
     let newest = missing.iter().filter(|(site, _)| *site == own).flat_map(|(_, spans)| spans);
     let newest = newest.map(|span| span.hi).max().unwrap_or(0);
-    let mark = mark(s)?;
-    if newest <= mark || always_durable(s)? {
-        return Ok(missing);
-    }
-    if can_write(s) {
-        write_mark(s, newest)?;
+    if newest <= mark || always(s)? {
         return Ok(missing);
     }
     Ok(up_to(missing, own, mark))
 }
 
-fn mark(s: &Session) -> Result<u64> {
-    let mut stmt = s.db.prepare("SELECT mark FROM crsql_state", Prep::Once)?;
+/// Own versions up to here are known to be on the disk.
+pub fn mark(s: &Session) -> Result<u64> {
+    let mut stmt = s.cache.fixed(MARK)?;
     stmt.step()?;
     count(stmt.int(0))
 }
 
+fn synchronous(s: &Session) -> Result<i64> {
+    let mut stmt = s.cache.fixed(SYNCHRONOUS)?;
+    stmt.step()?;
+    Ok(stmt.int(0))
+}
+
 /// Whether every commit is on the disk when it returns, or there is no disk.
-fn always_durable(s: &Session) -> Result<bool> {
-    if s.db.filename().is_none() {
-        return Ok(true);
-    }
-    Ok(s.ask_int("PRAGMA main.synchronous")? >= 2)
-}
-
-fn can_write(s: &Session) -> bool {
-    s.db.autocommit() && s.db.readonly() == Some(false) && !s.db.write_statement_running()
-}
-
-fn write_mark(s: &Session, newest: u64) -> Result<()> {
-    let was = s.ask_int("PRAGMA main.synchronous")?;
-    s.db.exec("PRAGMA main.synchronous = FULL")?;
-    let done = s.db.exec(&format!("UPDATE crsql_state SET mark = {}", int(newest)));
-    s.db.exec(&format!("PRAGMA main.synchronous = {was}"))?;
-    done
+fn always(s: &Session) -> Result<bool> {
+    Ok(s.db.filename().is_none() || synchronous(s)? >= 2)
 }
 
 /// Own versions above the mark are left for later.

@@ -39,11 +39,40 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    behind_horizon(s, &since)?;
-    acknowledge(s, &since)?;
-    held::retry_due(s)?;
-    let missing = coverage::missing(s, &since)?;
-    let missing = durable::promise(s, missing)?;
+    if may_write(s) && s.snapshot(|| has_to_write(s, &since))? {
+        held::retry_due(s)?;
+        meet(s, &since)?;
+    }
+    s.snapshot(|| build(s, &since, max_bytes))
+}
+
+fn may_write(s: &Session) -> bool {
+    s.db.readonly() == Some(false) && !s.db.write_statement_running()
+}
+
+/// Whether the question changes anything here: a fork that it shows, an acknowledgement, own
+/// versions that are to be made durable, held changes that may fit.
+fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
+    Ok(held::any(s)?
+        || durable::due(s)?
+        || peers::is_news(s, since)?
+        || (since.site.is_some() && identity::is_forked(s, since)?))
+}
+
+/// What is written before anything is read for the answer.
+fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
+        s.atomically("crsql_changeset", || {
+            s.enlist()?;
+            identity::compare(s, since)
+        })?;
+    }
+    durable::secure(s, || peers::acknowledged(s, since))
+}
+
+fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
+    behind_horizon(s, since)?;
+    let missing = durable::promised(s, coverage::missing(s, since)?)?;
     if missing.is_empty() {
         return Ok(None);
     }
@@ -79,7 +108,8 @@ fn refuse_open(s: &Session) -> Result<()> {
 
 /// A peer that lacks what was cleaned up here cannot be brought up by changes.
 fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
-    for (site, version) in coverage::horizon(s)? {
+    for (site, version) in &coverage::known(s)?.horizon {
+        let (site, version) = (*site, *version);
         let seen = since.seen_set(&site);
         if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
             return Err(Error::rejected("too old: take a snapshot"));
@@ -91,21 +121,6 @@ fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
 /// Whether a set holds 1 to `version`.
 pub fn covers_up_to(set: &crate::words::ranges::RangeSet, version: u64) -> bool {
     set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
-}
-
-/// Presenting a vector is an acknowledgement, and shows a fork. Both are noted where that can be
-/// written.
-fn acknowledge(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if since.site.is_none() || s.db.readonly() != Some(false) || s.db.write_statement_running() {
-        return Ok(());
-    }
-    if identity::is_forked(s, since)? {
-        s.atomically("crsql_changeset", || {
-            s.enlist()?;
-            identity::compare(s, since)
-        })?;
-    }
-    peers::acknowledged(s, since)
 }
 
 /// One origin's transactions. Gives what of the spans is covered.
@@ -156,6 +171,12 @@ fn transaction(
     limit: &Limit,
 ) -> Result<bool> {
     let Some(mut reader) = TxnReader::open(s, txn, from)? else { return Ok(true) };
+    if from > reader.record.last_seq {
+        return Err(Error::rejected(format!(
+            "the vector says that version {} is here up to place {from}, and it has only {}",
+            txn.version, reader.record.last_seq
+        )));
+    }
     let first_of_all = builder.is_empty();
     builder.begin(head(s, &reader, None)?);
     let (mut end, mut items) = (from, 0u64);
@@ -174,7 +195,7 @@ fn transaction(
         items += 1;
     }
     if from > 0 {
-        builder.cut(from, reader.record.last_seq.max(from));
+        builder.cut(from, reader.record.last_seq);
         builder.end();
         return Ok(false);
     }
@@ -281,7 +302,7 @@ fn header(s: &Session, covered: Seen) -> Result<Header> {
     }
     omitted.sort();
     Ok(Header {
-        sender: s.own_id()?,
+        sender: coverage::known(s)?.own_id,
         epoch: vector.epoch,
         scope: vector.scope,
         now: vector.now,

@@ -151,7 +151,8 @@ fn give(s: &Session, head: &Head) -> Result<Given> {
 
 fn write_log(s: &Session, head: &Head, given: Given, writer: Writer) -> Result<u64> {
     let txn = Txn { site: head.own, version: given.version };
-    match log::record(s, txn)? {
+    let there = if head.version < given.version { None } else { log::record(s, txn)? };
+    match there {
         Some(record) => {
             writer.append(s, &record, given.stamp)?;
             Ok(1)

@@ -13,12 +13,16 @@ use super::log::{self, REISSUED, Record, Writer, count, int};
 use super::session::Session;
 use super::{coverage, peers};
 use crate::ground::Prep;
+use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
 use crate::words::rowclock::RowClock;
 use crate::words::vector::{Span, Vector};
+
+const EPOCH: Fixed =
+    Fixed(120, "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)");
 
 /// Makes our tables, and with them the identity, if they are not there.
 pub fn ensure(s: &Session) -> Result<()> {
@@ -50,8 +54,9 @@ pub fn site_id(s: &Session) -> Result<Option<SiteId>> {
 
 /// How many identities this file had before the present one.
 pub fn epoch(s: &Session) -> Result<u64> {
-    let sql = "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)";
-    count(s.ask_int(sql)?)
+    let mut stmt = s.cache.fixed(EPOCH)?;
+    stmt.step()?;
+    count(stmt.int(0))
 }
 
 /// `crsql_db_version()`: the newest own version that is committed.
@@ -75,13 +80,16 @@ pub fn next_db_version(s: &Session) -> Result<u64> {
 
 /// Whether the maker of a vector knows another writer of our site than this file.
 pub fn is_forked(s: &Session, vector: &Vector) -> Result<bool> {
-    let own = s.own()?;
-    let head = db_version(s)?;
-    for span in vector.seen.get(&s.own_id()?).into_iter().flatten() {
-        if span.hi > head {
+    let known = coverage::known(s)?;
+    for span in vector.seen.get(&known.own_id).into_iter().flatten() {
+        if span.hi > known.head {
             return Ok(true);
         }
-        let ours = log::record(s, Txn { site: own, version: span.hi })?.map_or(0, |r| r.stamp);
+        let ours = if span.hi == known.head {
+            known.head_stamp
+        } else {
+            log::record(s, Txn { site: known.own, version: span.hi })?.map_or(0, |r| r.stamp)
+        };
         if ours != 0 && span.stamp != 0 && ours != span.stamp {
             return Ok(true);
         }

@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::log;
 use super::session::Session;
 use crate::ground::Prep;
+use crate::ground::cache::Fixed;
 use crate::ground::catalog::{Table, clock_table};
 use crate::words::dot::Txn;
 use crate::words::error::Result;
 use crate::words::keylist;
 use crate::words::ranges::RangeSet;
 use crate::words::rowclock::RowClock;
+
+const ALL: Fixed = Fixed(130, "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what");
 
 /// What is omitted, by site: the versions.
 pub type Omits = BTreeMap<u32, RangeSet>;
@@ -71,10 +74,7 @@ fn write(s: &Session, touched: &BTreeSet<Txn>, what: &str) -> Result<()> {
 
 /// What is omitted, each range with the name of what was dropped.
 pub fn read(s: &Session) -> Result<Vec<(u32, u64, u64, String)>> {
-    let mut stmt = s.db.prepare(
-        "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what",
-        Prep::Once,
-    )?;
+    let mut stmt = s.cache.fixed(ALL)?;
     let mut out = Vec::new();
     while stmt.step()? {
         let site = crate::ground::store::ordinal(stmt.int(0))?;

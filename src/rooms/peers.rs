@@ -44,11 +44,29 @@ pub fn acknowledged(s: &Session, vector: &Vector) -> Result<()> {
     note(s, vector, Which::Acked)
 }
 
+/// Whether a vector acknowledges more than is noted of its maker.
+pub fn is_news(s: &Session, vector: &Vector) -> Result<bool> {
+    Ok(joined(s, vector, Which::Acked)?.is_some())
+}
+
 /// Joins what the vector says to what is known already; writes only what changed.
 fn note(s: &Session, vector: &Vector, which: Which) -> Result<()> {
-    let Some(peer) = vector.site.filter(|site| s.own_id().ok().as_ref() != Some(site)) else {
-        return Ok(());
-    };
+    let Some((peer, joined)) = joined(s, vector, which)? else { return Ok(()) };
+    let sql = if which == Which::Pulled { PULLED } else { ACKED };
+    let mut stmt = s.cache.fixed(sql)?;
+    stmt.bind_blob(1, &peer)?;
+    stmt.bind_text(2, seen_json(&joined).as_bytes())?;
+    stmt.bind_text(3, clock::to_utc_text(s.now()).as_bytes())?;
+    stmt.run()
+}
+
+/// The maker of a vector, and what is known of it with what the vector says; None where that is
+/// nothing new.
+fn joined(s: &Session, vector: &Vector, which: Which) -> Result<Option<(SiteId, Vector)>> {
+    let Some(peer) = vector.site else { return Ok(None) };
+    if s.own_id()? == peer {
+        return Ok(None);
+    }
     let mut stmt = s.cache.fixed(STANDING)?;
     stmt.bind_blob(1, &peer)?;
     let column = if which == Which::Pulled { 0 } else { 1 };
@@ -60,18 +78,12 @@ fn note(s: &Session, vector: &Vector, which: Which) -> Result<()> {
         let theirs: RangeSet = spans.iter().map(|s| (s.lo, s.hi)).collect();
         let all = joined.seen_set(site).union(&theirs);
         let stamp = |hi: u64| vector.stamp_at(site, hi).or(before.stamp_at(site, hi)).unwrap_or(0);
-        let spans = all.iter().map(|(lo, hi)| crate::words::vector::Span { lo, hi, stamp: stamp(hi) });
+        let spans =
+            all.iter().map(|(lo, hi)| crate::words::vector::Span { lo, hi, stamp: stamp(hi) });
         joined.seen.insert(*site, spans.collect());
     }
-    if there && joined.seen == before.seen {
-        return Ok(());
-    }
-    let sql = if which == Which::Pulled { PULLED } else { ACKED };
-    let mut stmt = s.cache.fixed(sql)?;
-    stmt.bind_blob(1, &peer)?;
-    stmt.bind_text(2, seen_json(&joined).as_bytes())?;
-    stmt.bind_text(3, clock::to_utc_text(s.now()).as_bytes())?;
-    stmt.run()
+    let same = there && joined.seen == before.seen;
+    Ok(if same { None } else { Some((peer, joined)) })
 }
 
 /// The last thing that went wrong with a peer.

@@ -9,10 +9,12 @@ use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
 use super::merger::SENTINEL;
 use super::session::Session;
-use crate::ground::Prep;
+use crate::ground::cache::Fixed;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
+
+const SITES: Fixed = Fixed(140, "SELECT ordinal FROM crsql_sites ORDER BY site_id");
 
 /// One row of `crsql_changes`.
 #[derive(Clone, Debug)]
@@ -227,7 +229,7 @@ fn row_changes(
 
 /// All sites with records in the log.
 pub fn sites(s: &Session) -> Result<Vec<u32>> {
-    let mut stmt = s.db.prepare("SELECT ordinal FROM crsql_sites ORDER BY site_id", Prep::Once)?;
+    let mut stmt = s.cache.fixed(SITES)?;
     let mut out = Vec::new();
     while stmt.step()? {
         out.push(crate::ground::store::ordinal(stmt.int(0))?);
@@ -264,8 +266,8 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
 pub fn since(s: &Session, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
     let missing = coverage::missing(s, &vector)?;
-    let ranges = missing.into_iter().map(|(site, spans)| {
-        (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect())
-    });
+    let ranges = missing
+        .into_iter()
+        .map(|(site, spans)| (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect()));
     Scan::new(s, ranges.collect(), Order::Site)
 }

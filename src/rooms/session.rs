@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::coverage::Known;
 use super::memory::Memory;
 use crate::ground::cache::{Cache, Fixed};
 use crate::ground::catalog::{Catalog, Table};
@@ -16,6 +17,9 @@ use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 
 const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist(x) VALUES(0)");
+const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
+const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
+const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
 
 /// One connection.
 pub struct Session {
@@ -29,6 +33,10 @@ pub struct Session {
     pub sites: Sites,
     /// What the open transaction has done.
     pub memory: RefCell<Memory>,
+    /// The schema (its version, and how often it was thrown away) with which register and triggers were last seen to agree.
+    pub agreed: Cell<(i64, i32)>,
+    /// What was last read of the file's coverage, and at which data version.
+    pub known: RefCell<Option<(u32, Rc<Known>)>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -44,9 +52,19 @@ impl Session {
             catalog: Catalog::default(),
             sites: Sites::default(),
             memory: RefCell::default(),
+            agreed: Cell::new((-1, 0)),
+            known: RefCell::default(),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
+    }
+
+    /// Forgets what a rollback may have undone.
+    pub fn forget(&self) {
+        self.sites.forget();
+        self.catalog.forget();
+        self.agreed.set((-1, 0));
+        self.known.borrow_mut().take();
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.
@@ -135,6 +153,14 @@ impl Session {
         !mine
     }
 
+    /// Runs a piece of work that only reads, on one state of the file: what other connections
+    /// commit meanwhile is not seen.
+    pub fn snapshot<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut open = self.cache.fixed(SNAPSHOT)?;
+        open.step()?;
+        work()
+    }
+
     /// Runs a piece of work inside a savepoint: all of it, or nothing. Refuses where SQLite cannot
     /// open one, which is inside a statement that writes.
     pub fn atomically<T>(&self, call: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -143,11 +169,10 @@ impl Session {
                 "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
             )));
         }
-        self.db.exec("SAVEPOINT crsql")?;
-        let done = work().and_then(|v| self.db.exec("RELEASE crsql").map(|()| v));
+        self.cache.fixed(SAVEPOINT)?.run()?;
+        let done = work().and_then(|v| self.cache.fixed(RELEASE)?.run().map(|()| v));
         if done.is_err() {
-            self.sites.forget();
-            self.catalog.forget();
+            self.forget();
             // An error that made SQLite roll the whole transaction back took the savepoint along.
             let undone =
                 self.db.exec("ROLLBACK TO crsql").and_then(|()| self.db.exec("RELEASE crsql"));

@@ -16,10 +16,8 @@ const PUT: Fixed = Fixed(
     91,
     "INSERT OR REPLACE INTO crsql_staged(site, version, lo, hi, body) VALUES(?1, ?2, ?3, ?4, ?5)",
 );
-const BODIES: Fixed = Fixed(
-    92,
-    "SELECT lo, hi, body FROM crsql_staged WHERE site = ?1 AND version = ?2 ORDER BY lo",
-);
+const BODIES: Fixed =
+    Fixed(92, "SELECT lo, hi, body FROM crsql_staged WHERE site = ?1 AND version = ?2 ORDER BY lo");
 const REMOVE: Fixed = Fixed(93, "DELETE FROM crsql_staged WHERE site = ?1 AND version = ?2");
 
 /// Of every site's oldest transaction in parts: its version, and the place up to which it is here

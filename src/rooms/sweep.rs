@@ -10,8 +10,8 @@
 //! a known peer has not acknowledged: their stamps are how forks are noticed.
 
 use super::log::{self, Record, count, int};
-use super::session::Session;
 use super::peers;
+use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps;
@@ -30,20 +30,16 @@ const FROM: Fixed = Fixed(
     "SELECT site, version, part, rows FROM crsql_log
      WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part LIMIT ?4",
 );
-const SET_ROWS: Fixed = Fixed(
-    113,
-    "UPDATE crsql_log SET rows = ?4 WHERE site = ?1 AND version = ?2 AND part = ?3",
-);
+const SET_ROWS: Fixed =
+    Fixed(113, "UPDATE crsql_log SET rows = ?4 WHERE site = ?1 AND version = ?2 AND part = ?3");
 const REMOVE: Fixed =
     Fixed(114, "DELETE FROM crsql_log WHERE site = ?1 AND version = ?2 AND part = ?3");
 const MORE_PARTS: Fixed = Fixed(
     115,
     "SELECT EXISTS(SELECT 1 FROM crsql_log WHERE site = ?1 AND version = ?2 AND part > 0)",
 );
-const NEXT: Fixed = Fixed(
-    116,
-    "SELECT min(version) FROM crsql_log WHERE site = ?1 AND version > ?2 AND part = 0",
-);
+const NEXT: Fixed =
+    Fixed(116, "SELECT min(version) FROM crsql_log WHERE site = ?1 AND version > ?2 AND part = 0");
 const RANGE_END: Fixed = Fixed(
     117,
     "SELECT EXISTS(SELECT 1 FROM crsql_coverage WHERE site = ?1 AND hi = ?2)

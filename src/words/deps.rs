@@ -34,7 +34,8 @@ pub fn encode(deps: &Deps) -> Option<Vec<u8>> {
 
 /// Reads what `encode` wrote. Anything else is CORRUPT.
 pub fn decode(bytes: &[u8]) -> Result<Deps> {
-    read(bytes).map_err(|e| Error::corrupt(format!("a list of what was seen is damaged: {}", e.text)))
+    read(bytes)
+        .map_err(|e| Error::corrupt(format!("a list of what was seen is damaged: {}", e.text)))
 }
 
 fn read(bytes: &[u8]) -> Result<Deps> {

@@ -115,7 +115,8 @@ impl Vector {
         let scope = Json::from(self.scope.as_str());
         let _ = write!(out, ",\"now\":{}", self.now);
         if !self.parts.is_empty() {
-            let parts = self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
+            let parts =
+                self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
             put_sites(&mut out, "parts", parts);
         }
         let _ = write!(out, ",\"scope\":{scope}");

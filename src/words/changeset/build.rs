@@ -201,6 +201,9 @@ fn settle(head: &mut TxnHead) -> Result<()> {
     }
     counted(head.version).and(counted(head.stamp)).and(counted(head.last_seq))?;
     check_head(head)?;
+    if head.deps.is_empty() {
+        return Ok(());
+    }
     let mut deps: BTreeMap<_, RangeSet> = BTreeMap::new();
     for (site, ranges) in head.deps.drain(..).filter(|(_, ranges)| !ranges.is_empty()) {
         let all = deps.entry(site).or_default();

@@ -1,10 +1,11 @@
 //! The changeset: transactions on their way from one database to another, as one byte string. It
-//! is signed off by a SHA-256, every value in it has exactly one encoding, and [`decode`] with
+//! is closed by a SHA-256, every value in it has exactly one encoding, and [`decode`] with
 //! [`Changeset::check`] takes no other, in time and memory that grow with its length alone.
 //!
 //! Numbers (`varint`, `signed`) and values are those of `words::wire`. `text` is a varint length
 //! and that many bytes of UTF-8, `blob` the same of any bytes, and `list of x` a varint count and
-//! that many x. Versions, stamps and places are below 2^53, versions are 1 or more.
+//! that many x. Versions, stamps, places and epochs are below 2^53; versions are 1 or more, and
+//! causal lengths 1 to 2^40.
 //!
 //! ```text
 //! changeset = "crsql" format:u8 oldest:u8 required:varint optional:varint

@@ -1,0 +1,156 @@
+//! Row by row, as applications written for cr-sqlite sync: `SELECT ... FROM crsql_changes` here,
+//! `INSERT INTO crsql_changes` there.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params};
+
+use crate::run::{Run, duel, duel_over};
+use crate::sheet::{Goal, Sheet, Work};
+use crate::side::{self, Key, Result, TXN_ROWS, in_transactions};
+
+pub const PULL: Work = Work("pull everything, as rows", Goal::Times(8.0));
+pub const APPLY: Work = Work("apply everything, as rows", Goal::Times(10.0));
+pub const AGAIN: Work = Work("apply again, all seen, as rows", Goal::Shown);
+
+pub const NINE: &str = "\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq";
+pub const INSERT: &str = "INSERT INTO crsql_changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+pub fn pull(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    let db = run.full("pull-rows")?;
+    for _ in 0..run.rounds {
+        let pair = duel(
+            2,
+            |_| side::drain(&db.plain, "SELECT * FROM t", []).map(|_| ()),
+            |_| {
+                let (n, _) = side::drain(&db.crsql, "SELECT * FROM crsql_changes", [])?;
+                expect("crsql_changes", n, run.rows * 6)
+            },
+        )?;
+        sheet.round(PULL.0, run.rows * 2, pair);
+    }
+    Ok(())
+}
+
+/// Fails where a measure did not do what it is timed for.
+pub fn expect(what: &str, found: usize, wanted: usize) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(format!("{what}: {found} rows, not {wanted}").into())
+}
+
+/// One row of `crsql_changes`.
+struct Change {
+    table: String,
+    pk: Vec<u8>,
+    cid: String,
+    val: Value,
+    numbers: [i64; 4],
+    site: [u8; 16],
+}
+
+fn read_all(conn: &Connection) -> Result<Vec<Change>> {
+    let mut stmt = conn.prepare(&format!("SELECT {NINE} FROM crsql_changes"))?;
+    let rows = stmt.query_map([], |r| {
+        Ok(Change {
+            table: r.get(0)?,
+            pk: r.get(1)?,
+            cid: r.get(2)?,
+            val: r.get(3)?,
+            numbers: [r.get(4)?, r.get(5)?, r.get(7)?, r.get(8)?],
+            site: r.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn write(conn: &Connection, changes: &[Change]) -> Result<()> {
+    let mut stmt = conn.prepare_cached(INSERT)?;
+    in_transactions(conn, changes, TXN_ROWS * 6, |c| {
+        let [col_version, db_version, cl, seq] = c.numbers;
+        let (table, pk, cid, val, site) = (&c.table, &c.pk, &c.cid, &c.val, &c.site);
+        stmt.execute(params![table, pk, cid, val, col_version, db_version, site, cl, seq])?;
+        Ok(())
+    })
+}
+
+pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    let changes = read_all(&run.full_crsql("dump")?)?;
+    let ignore = "INSERT OR IGNORE INTO t VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let steps = run.rows.div_ceil(TXN_ROWS);
+    for _ in 0..run.rounds {
+        let db = run.fresh("apply-rows", Key::Int)?;
+        let parts: Vec<&[Change]> = changes.chunks(changes.len().div_ceil(steps)).collect();
+        let part = |i: usize| parts.get(i).copied().unwrap_or(&[]);
+        let rows: Vec<_> = run.data().chunks(TXN_ROWS).collect();
+        let pair = duel(
+            steps,
+            |i| side::insert(&db.plain, Key::Int, rows[i], TXN_ROWS),
+            |i| write(&db.crsql, part(i)),
+        )?;
+        expect("the receiver", side::count(&db.crsql)?, run.rows)?;
+        sheet.round(APPLY.0, run.rows, pair);
+        let pair = duel(
+            steps,
+            |i| side::insert_with(&db.plain, ignore, Key::Int, rows[i], TXN_ROWS),
+            |i| write(&db.crsql, part(i)),
+        )?;
+        sheet.round(AGAIN.0, run.rows, pair);
+    }
+    Ok(())
+}
+
+pub const LAST: Work = Work("pull the last 100 rows, as rows", Goal::Times(5.0));
+pub const POLL: Work = Work("poll, nothing new, as rows", Goal::Times(2.0));
+
+/// What is new since a version of this file's own.
+pub const SINCE: &str =
+    "SELECT * FROM crsql_changes WHERE db_version > ?1 AND site_id = crsql_site_id()";
+/// The same question to a plain table.
+pub const SINCE_PLAIN: &str = "SELECT * FROM t WHERE id > ?1";
+
+/// `crsql_db_version()`
+pub fn db_version(conn: &Connection) -> Result<i64> {
+    Ok(conn.query_row("SELECT crsql_db_version()", [], |r| r.get(0))?)
+}
+
+/// How often the short questions are asked in a round.
+pub const ASKED: usize = 2000;
+
+pub fn last(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    let db = run.full("last-rows")?;
+    let before = db_version(&db.crsql)?;
+    let new = crate::data::rows(run.rows + 1, 100);
+    side::insert(&db.plain, Key::Int, &new, 100)?;
+    side::insert(&db.crsql, Key::Int, &new, 100)?;
+    let asked: Vec<usize> = (0..ASKED).collect();
+    for _ in 0..run.rounds {
+        let pair = duel(
+            200,
+            |_| {
+                let (n, _) = side::drain(&db.plain, SINCE_PLAIN, [run.rows as i64])?;
+                expect("the plain pull", n, 100)
+            },
+            |_| {
+                let (n, _) = side::drain(&db.crsql, SINCE, [before])?;
+                expect("the pull", n, 600)
+            },
+        )?;
+        sheet.round(LAST.0, 200 * 100, pair);
+        let ask = |conn: &Connection, sql: &str, times: &[usize], mark: i64| -> Result<()> {
+            for _ in times {
+                expect("the poll", side::drain(conn, sql, [mark])?.0, 0)?;
+            }
+            Ok(())
+        };
+        let end = run.rows as i64 + 100;
+        let pair = duel_over(
+            &asked,
+            100,
+            |times| ask(&db.plain, SINCE_PLAIN, times, end),
+            |times| ask(&db.crsql, SINCE, times, before + 1),
+        )?;
+        sheet.round(POLL.0, ASKED, pair);
+    }
+    Ok(())
+}
