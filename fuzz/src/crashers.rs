@@ -12,8 +12,8 @@ fn folder() -> PathBuf {
 
 /// What a failure says, without numbers and bytes: failures with the same words are one.
 pub fn words(message: &str) -> String {
-    let kept = message.chars().filter(|c| !c.is_ascii_digit()).take(150);
-    kept.collect()
+    let start = message.split(" [").next().unwrap_or(message);
+    start.chars().filter(|c| !c.is_ascii_digit()).take(100).collect()
 }
 
 /// Keeps an input, and beside it what it did.

@@ -1,6 +1,7 @@
 //! The host that the fuzzer drives: SQLite with the built extension loaded, with a clock and a
 //! randomness of its own, so that a case does the same on every run.
 
+use crsql::words::value::Value;
 use rusqlite::ffi;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, LoadExtensionGuard};
@@ -133,6 +134,36 @@ pub fn list(db: &Connection, sql: &str) -> Result<Vec<String>, String> {
     Ok(out)
 }
 
+/// What begins a statement that merges a row of a feed.
+pub const INTO: &str = "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, \
+                        site_id, cl, seq, stamp) VALUES";
+
+/// The rows of the feed, each as its ten values written in SQL.
+pub fn feed(db: &Connection) -> Result<Vec<Vec<String>>, String> {
+    let names = ["\"table\"", "pk", "cid", "val", "col_version", "db_version", "site_id", "cl"];
+    let mut stmt = db
+        .prepare(&format!("SELECT {}, seq, stamp FROM crsql_changes", names.join(", ")))
+        .map_err(|e| message(&e))?;
+    let mut rows = stmt.raw_query();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().map_err(|e| message(&e))? {
+        let value = |i| row.get_ref(i).map(|v| literal(&owned(v))).map_err(|e| message(&e));
+        out.push((0..10).map(value).collect::<Result<_, String>>()?);
+    }
+    Ok(out)
+}
+
+/// A copy of a value.
+pub fn owned(v: ValueRef<'_>) -> Value {
+    match v {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(i) => Value::Int(i),
+        ValueRef::Real(r) => Value::Real(r),
+        ValueRef::Text(t) => Value::Text(t.to_vec()),
+        ValueRef::Blob(b) => Value::Blob(b.to_vec()),
+    }
+}
+
 /// Every byte that a database holds, hashed: its schema and the rows of all its tables.
 pub fn state(db: &Connection) -> Result<[u8; 32], String> {
     let mut hash = Sha256::new();
@@ -175,8 +206,7 @@ pub fn hex(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A value as an SQL literal, any bytes in text included.
-pub fn literal(v: &crsql::words::value::Value) -> String {
-    use crsql::words::value::Value;
+pub fn literal(v: &Value) -> String {
     match v {
         Value::Null => "NULL".into(),
         Value::Int(i64::MIN) => "(-9223372036854775807-1)".into(),

@@ -22,7 +22,7 @@ mod worker;
 mod world;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 #[global_allocator]
 static METER: meter::Meter = meter::Meter;
@@ -153,6 +153,8 @@ fn one(asked: &Asked, name: &str, seconds: u64) -> Result<bool, String> {
         .arg(&asked.library)
         .arg("--worker")
         .arg(&current)
+        // The panics that the extension catches would be told there.
+        .stderr(Stdio::null())
         .status()
         .map_err(|e| e.to_string())?;
     let well = match status.code() {

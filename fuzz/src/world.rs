@@ -108,15 +108,6 @@ fn blobs(db: &Connection, sql: &str) -> Vec<Vec<u8>> {
     rows.filter_map(|row| row.expect("a row")).collect()
 }
 
-fn rows(db: &Connection) -> Vec<Vec<String>> {
-    let names = ["\"table\"", "pk", "cid", "val", "col_version", "db_version", "site_id", "cl"];
-    let mut columns = names.map(|n| format!("quote({n})")).join(", '\u{1}', ");
-    columns += ", '\u{1}', quote(seq), '\u{1}', quote(stamp)";
-    let sql = format!("SELECT concat({columns}) FROM crsql_changes");
-    let all = host::list(db, &sql).expect("the feed");
-    all.iter().map(|row| row.split('\u{1}').map(str::to_owned).collect()).collect()
-}
-
 impl World {
     /// Makes it.
     pub fn new() -> World {
@@ -186,7 +177,7 @@ impl World {
 
     fn gather(&mut self, db: &Connection) {
         self.vectors.extend(blob(db, "SELECT crsql_vector()"));
-        self.rows.extend(rows(db));
+        self.rows.extend(host::feed(db).expect("the feed"));
         self.keys.extend(blobs(db, "SELECT pk FROM crsql_changes"));
         self.lists.extend(blobs(db, "SELECT rows FROM crsql_log"));
         self.deps.extend(blobs(db, "SELECT deps FROM crsql_log"));

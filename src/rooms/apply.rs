@@ -38,9 +38,9 @@ struct Inbound<'a> {
 /// Applies a changeset; gives the report as JSON.
 pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
     let changeset = changeset::decode(bytes)?;
-    identity::ensure(s)?;
     let inside = !s.db.autocommit();
     let report = s.atomically("crsql_apply", || {
+        identity::ensure(s)?;
         s.enlist()?;
         flush::flush(s)?;
         if inside {

@@ -91,7 +91,7 @@ fn read_change(stmt: &crate::ground::Stmt) -> Result<HeldChange> {
         pk: stmt.blob(1).to_vec(),
         cid: stmt.string(2),
         val: stmt.value(3).to_owned(),
-        col_version: log::count(stmt.int(4))?,
+        col_version: log::any_count(stmt.int(4))?,
         cl: log::count(stmt.int(5))?,
         seq: log::count(stmt.int(6))?,
     })
@@ -156,7 +156,7 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     if stmt.step()? {
         let standing = (
             log::count(stmt.int(0))?,
-            log::count(stmt.int(1))?,
+            log::any_count(stmt.int(1))?,
             stmt.blob(2).to_vec(),
             log::count(stmt.int(3))?,
             log::count(stmt.int(4))?,

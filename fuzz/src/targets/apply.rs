@@ -47,6 +47,6 @@ impl Target for Apply {
     }
 
     fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
-        script::run(world, input, Asked { sound: true, atomic: true, writable: true })
+        script::run(world, input, Asked { sound: true, atomic: true, writable: true, rows: false })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::script::{self, Asked};
 use super::{Target, apply, functions, rows};
-use crate::host::{self, hex, literal};
+use crate::host::{self, hex, literal, owned};
 use crate::mutate;
 use crate::rng::Rng;
 use crate::world::World;
@@ -26,17 +26,6 @@ struct Cell {
     /// The names of all columns of the table.
     columns: Vec<String>,
     value: Value,
-}
-
-fn owned(v: rusqlite::types::ValueRef<'_>) -> Value {
-    use rusqlite::types::ValueRef;
-    match v {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(i) => Value::Int(i),
-        ValueRef::Real(r) => Value::Real(r),
-        ValueRef::Text(t) => Value::Text(t.to_vec()),
-        ValueRef::Blob(b) => Value::Blob(b.to_vec()),
-    }
 }
 
 /// All cells of our tables.
