@@ -34,6 +34,7 @@ fn full() -> Vector {
         formats: (1, 2),
         seen: BTreeMap::from([(A, spans), ([0; 16], Vec::new())]),
         horizon: BTreeMap::from([([0; 16], 5), (A, 0)]),
+        parts: BTreeMap::from([(A, (8, 40))]),
     }
 }
 
@@ -48,7 +49,8 @@ fn golden_vectors() {
     assert_eq!(read("{\"v\":1}").unwrap(), Vector::default());
     let expected = concat!(
         r#"{"epoch":3,"formats":[1,2],"horizon":{"00000000000000000000000000000000":5,"#,
-        r#""a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":0},"now":99,"scope":"a \"b\"","#,
+        r#""a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":0},"now":99,"#,
+        r#""parts":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[8,40]},"scope":"a \"b\"","#,
         r#""seen":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[[1,7,456],[9,9,0]]},"#,
         r#""site":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","v":1}"#,
     );
@@ -196,8 +198,10 @@ fn any_vector() -> impl Strategy<Value = Vector> {
     });
     let seen = prop::collection::btree_map(site, spans.prop_filter("", |s| !s.is_empty()), 0..5);
     let horizon = prop::collection::btree_map(site, 0..=NUMBER_MAX, 0..5);
+    let parts = prop::collection::btree_map(site, (0..=NUMBER_MAX, 0..=NUMBER_MAX), 0..3);
     let rest = (prop::option::of(site), 0..=NUMBER_MAX, ".*", 0..=NUMBER_MAX, any::<(u32, u32)>());
-    (rest, seen, horizon).prop_map(|((site, epoch, scope, now, (a, b)), seen, horizon)| Vector {
+    let all = (rest, seen, horizon, parts);
+    all.prop_map(|((site, epoch, scope, now, (a, b)), seen, horizon, parts)| Vector {
         site,
         epoch,
         scope,
@@ -205,6 +209,7 @@ fn any_vector() -> impl Strategy<Value = Vector> {
         formats: (a.min(b), a.max(b)),
         seen,
         horizon,
+        parts,
     })
 }
 

@@ -6,7 +6,9 @@ use super::args::{table, text, whole};
 use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
-use crate::rooms::{alter, apply, capture, config, coverage, digest, enable, export, identity};
+use crate::rooms::{
+    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity,
+};
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
 use crate::words::value::{Value, ValueRef};
@@ -31,6 +33,7 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_as_table", &[1, 2], ON_REQUEST, as_table),
     ("crsql_begin_alter", &[1, 2], ON_REQUEST, begin_alter),
     ("crsql_commit_alter", &[1, 2, 3], ON_REQUEST, commit_alter),
+    ("crsql_automigrate", &[1, 2], ON_REQUEST, automigrate),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -89,6 +92,17 @@ fn begin_alter(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
 fn commit_alter(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
     alter::commit(s, table("crsql_commit_alter", args)?)?;
     done(out)
+}
+
+fn automigrate(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let schema = text("crsql_automigrate", args, 0)?;
+    let cleanup = match args.len() {
+        2 if !matches!(args.get(1), ValueRef::Null) => text("crsql_automigrate", args, 1)?,
+        _ => "",
+    };
+    automigrate::run(s, schema, cleanup)?;
+    out.text("migration complete");
+    Ok(())
 }
 
 fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {

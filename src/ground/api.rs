@@ -166,6 +166,7 @@ slots! {
         notnull: *mut c_int, key: *mut c_int, autoincrement: *mut c_int
     ) -> c_int;
     127 file_control(db: Db, schema: *const c_char, op: c_int, p: *mut c_void) -> c_int;
+    135 open_v2(name: *const c_char, db: *mut Db, flags: c_int, vfs: *const c_char) -> c_int;
     137 result_error_nomem(c: Ctx);
     146 result_error_code(c: Ctx, code: c_int);
     148 randomness(n: c_int, p: *mut c_void);
@@ -176,6 +177,7 @@ slots! {
         f: Option<Func>, step: *const c_void, last: *const c_void, d: Destroy) -> c_int;
     166 extended_errcode(db: Db) -> c_int;
     170 stmt_status(s: Stmt, op: c_int, reset: c_int) -> c_int;
+    179 close_v2(db: Db) -> c_int;
     180 db_filename(db: Db, schema: *const c_char) -> *const c_char;
     181 db_readonly(db: Db, schema: *const c_char) -> c_int;
     183 errstr(code: c_int) -> *const c_char;

@@ -69,6 +69,11 @@ impl Cache {
         self.lease(slot, Prep::Cached, sql)
     }
 
+    /// A statement that writes to a table of the application: its triggers may name virtual tables.
+    pub fn application(&self, slot: Slot, sql: impl FnOnce() -> String) -> Result<Lease<'_>> {
+        self.lease(slot, Prep::CachedVtab, sql)
+    }
+
     /// The one statement that names a virtual table.
     pub fn vtab(&self, sql: Fixed) -> Result<Lease<'_>> {
         self.lease(Slot(0, sql.0, 0), Prep::CachedVtab, || sql.1.to_string())

@@ -12,6 +12,7 @@
 //! | `entry`    | [`init`]: takes the table from the host, refuses what is too old  |
 //! | `fence`    | panics and error codes on their way into C                        |
 //! | `db`       | [`Db`], the connection                                            |
+//! | `owned`    | [`Owned`], a database of our own in memory                        |
 //! | `stmt`     | [`Stmt`], the prepared statement                                  |
 //! | `args`     | [`Args`], what SQLite passes to a callback                        |
 //! | `out`      | [`Out`], what a callback answers                                  |
@@ -40,6 +41,7 @@ mod function;
 mod index;
 mod methods;
 mod out;
+mod owned;
 pub mod quote;
 pub mod shape;
 mod stmt;
@@ -54,6 +56,7 @@ pub use entry::init;
 pub use function::FnFlags;
 pub use index::{IndexInfo, op};
 pub use out::Out;
+pub use owned::Owned;
 pub use quote::{ident, literal};
 pub use stmt::{Prep, Stmt};
 pub use vtab::{Update, VCursor, VTab};

@@ -11,8 +11,8 @@ use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
-use super::{alter, coverage, flush, held, identity, peers, staged};
-use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, TxnHead};
+use super::{alter, coverage, flush, guard, held, identity, peers, staged};
+use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -48,6 +48,7 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
             s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
         }
         alter::reconcile(s)?;
+        guard::ensure(s)?;
         let report = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
         render(s, &report)
@@ -67,15 +68,30 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
         let txn = txn?;
+        covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    grant(s, header, &report)?;
-    peers::pulled(s, &Vector { seen: header.coverage.clone(), ..vector.clone() })?;
+    let seen = grant(s, header, &report)?;
+    peers::pulled(s, &Vector { seen, ..vector.clone() })?;
     peers::acknowledged(s, &vector)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
     Ok(report)
+}
+
+/// What is whole has to be covered: else it would be here and nobody could get it from us.
+fn covered(header: &Header, head: &TxnHead) -> Result<()> {
+    let spans = header.coverage.get(&head.site).map(Vec::as_slice).unwrap_or_default();
+    let at = spans.partition_point(|span| span.hi < head.version);
+    if head.part.is_some() || spans.get(at).is_some_and(|span| span.lo <= head.version) {
+        return Ok(());
+    }
+    Err(Error::rejected(format!(
+        "this changeset is REJECTED: it has version {} of site {} and does not cover it",
+        head.version,
+        hex16(&head.site)
+    )))
 }
 
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
@@ -112,7 +128,7 @@ fn transaction<'a>(
     let name = Txn { site, version: head.version };
     if let Some(known) = known_stamp(s, inbound, name)? {
         if known != 0 && head.stamp != 0 && known != head.stamp {
-            mark_forked(s, site)?;
+            identity::mark_forked(s, site)?;
             let reason = "two files write as this site".to_string();
             report.cut.insert(head.site, (head.version, reason));
             return Ok(());
@@ -153,13 +169,6 @@ fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<Option<u6
     }
     let covered = coverage::covers(s, txn)?;
     Ok(covered.map(|at_end| if stamp != 0 { stamp } else { at_end }))
-}
-
-fn mark_forked(s: &Session, site: u32) -> Result<()> {
-    s.db.exec(&format!(
-        "UPDATE crsql_sites SET forked = {} WHERE ordinal = {site} AND forked IS NULL",
-        log::int(s.now())
-    ))
 }
 
 /// If most sites seem to be ahead of us, it is our clock that is wrong.
@@ -397,9 +406,10 @@ impl Merge<'_> {
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
 /// have, and what is our own.
-fn grant(s: &Session, header: &Header, report: &Report) -> Result<()> {
+fn grant(s: &Session, header: &Header, report: &Report) -> Result<Seen> {
     let own = s.own_id()?;
     let mut new = Deps::new();
+    let mut granted = Seen::new();
     for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
         let mut set = coverage::set_of(spans);
         for omit in header.omits.iter().filter(|o| o.site == *site) {
@@ -418,9 +428,11 @@ fn grant(s: &Session, header: &Header, report: &Report) -> Result<()> {
                 None => log::record(s, Txn { site: ordinal, version: hi })?.map_or(0, |r| r.stamp),
             };
             coverage::grant(s, ordinal, Span { lo, hi, stamp }, &mut new)?;
+            granted.entry(*site).or_default().push(Span { lo, hi, stamp });
         }
     }
-    coverage::remember_new(s, &new)
+    coverage::remember_new(s, &new)?;
+    Ok(granted)
 }
 
 fn render(s: &Session, report: &Report) -> Result<String> {

@@ -118,6 +118,10 @@ fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
     let ValueRef::Int(tid) = args.get(0) else { return Err(not_ours()) };
     let tid = u32::try_from(tid).map_err(|_| not_ours())?;
     if !s.memory.borrow().enlisted {
+        // A trigger runs inside a statement that writes.
+        if !s.db.in_write_txn() {
+            return Err(not_ours());
+        }
         s.enlist()?;
         s.installed()?;
     }
@@ -263,9 +267,11 @@ impl BitSet {
     /// The positions, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let words = std::iter::once(self.few).chain(self.many.iter().copied());
-        words
-            .enumerate()
-            .flat_map(|(i, w)| (0..64).filter(move |b| w >> b & 1 == 1).map(move |b| i * 64 + b))
+        words.enumerate().flat_map(|(i, word)| {
+            let rest = std::iter::successors(Some(word), |w| Some(w & w.wrapping_sub(1)));
+            let rest = rest.take_while(|w| *w != 0);
+            rest.map(move |w| i * 64 + w.trailing_zeros() as usize)
+        })
     }
 
     fn store(self, memory: &mut Memory) -> Bits {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::feed::HeldChange;
 use super::held::Whole;
 use super::merger::{self, SENTINEL};
+use super::omits;
 use super::session::Session;
 use crate::ground::catalog::Table;
 use crate::words::changeset::{CellIn, ColumnInfo, HeldItem, TableInfo};
@@ -188,8 +189,11 @@ pub fn whole_of(h: &HeldItem<'_>, site: SiteId, version: u64, stamp: u64) -> Who
     }
 }
 
-/// Whether what a sender dropped (`table`, or `table, column 3`) is here.
+/// Whether what a sender dropped, a table or a column of one, is here.
 pub fn has(s: &Session, what: &str) -> Result<bool> {
-    let table = what.rsplit_once(", column ").map_or(what, |(table, _)| table);
-    Ok(s.named(table)?.is_some() || s.named(what)?.is_some())
+    if s.named(what)?.is_some() {
+        return Ok(true);
+    }
+    let Some((table, column)) = what.rsplit_once(omits::COLUMN) else { return Ok(false) };
+    Ok(s.named(table)?.is_some_and(|t| t.column(column).is_some()))
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, coverage, durable, flush, held, identity, log, omits, peers, rows};
+use super::{alter, coverage, durable, flush, held, identity, log, omits, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
     Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Omit, Seen, TableInfo, TxnHead,
@@ -191,7 +191,7 @@ fn transaction(
             builder.end();
             return Ok(false);
         }
-        end = put(s, builder, &item)?;
+        end = put(s, builder, &item);
         items += 1;
     }
     if from > 0 {
@@ -223,7 +223,7 @@ fn head(s: &Session, reader: &TxnReader, part: Option<(u64, u64)>) -> Result<Txn
 }
 
 /// Adds an item; gives the place after it.
-fn put(s: &Session, builder: &mut Builder, item: &Item) -> Result<u64> {
+fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
     match item {
         Item::Held(h) => {
             builder.held(&HeldItem {
@@ -235,25 +235,20 @@ fn put(s: &Session, builder: &mut Builder, item: &Item) -> Result<u64> {
                 cl: h.cl,
                 seq: h.seq,
             });
-            Ok(h.seq + 1)
+            h.seq + 1
         }
         Item::Row(row) => put_row(s, builder, row),
     }
 }
 
-fn put_row(s: &Session, builder: &mut Builder, row: &RowChange) -> Result<u64> {
+fn put_row(s: &Session, builder: &mut Builder, row: &RowChange<'_>) -> u64 {
     let table = &row.table;
     let index = builder.table(table.tid, || describe(s, table));
     let key = row.key.borrow();
     let end = row.cells.last().map(|c| c.seq).max(row.sentinel).unwrap_or(0) + 1;
-    if row.cells.is_empty() {
-        builder.row(index, key, row.cl, row.sentinel, std::iter::empty());
-        return Ok(end);
-    }
-    let Some(values) = rows::read(s, table, &row.key)? else { return Ok(end) };
-    let cells = row.cells.iter().map(|c| (c.at, c.seq, c.stamp, values.value(c.at as i32)));
+    let cells = row.cells.iter().map(|c| (c.at, c.seq, c.stamp, row.value(c)));
     builder.row(index, key, row.cl, row.sentinel, cells);
-    Ok(end)
+    end
 }
 
 /// A table as the dictionary tells it.

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use super::log::{self, Record, UNSORTED};
 use super::session::Session;
 use super::{held, rows};
+use crate::ground::cache::Lease;
 use crate::ground::catalog::Table;
-use crate::words::dot::Txn;
+use crate::words::dot::{MAX_CL, Txn};
 use crate::words::error::Result;
 use crate::words::key::Key;
 use crate::words::keylist::Entry;
 use crate::words::rowclock::RowClock;
-use crate::words::value::Value;
+use crate::words::value::{Value, ValueRef};
 
 /// One cell of a row change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,7 @@ pub struct FeedCell {
 }
 
 /// What one transaction still says of one row.
-#[derive(Debug)]
-pub struct RowChange {
+pub struct RowChange<'s> {
     /// The table.
     pub table: Rc<Table>,
     /// The row.
@@ -40,9 +40,15 @@ pub struct RowChange {
     pub sentinel: Option<u64>,
     /// The cells, by place.
     pub cells: Vec<FeedCell>,
+    row: Lease<'s>,
 }
 
-impl RowChange {
+impl RowChange<'_> {
+    /// The value of a cell.
+    pub fn value(&self, cell: &FeedCell) -> ValueRef<'_> {
+        self.row.value(rows::FIRST + cell.at as i32)
+    }
+
     /// The first place.
     pub fn seq(&self) -> u64 {
         let first = self.cells.first().map(|c| c.seq);
@@ -73,15 +79,14 @@ pub struct HeldChange {
 }
 
 /// An item of the feed.
-#[derive(Debug)]
-pub enum Item {
+pub enum Item<'s> {
     /// A row of a replicated table.
-    Row(RowChange),
+    Row(RowChange<'s>),
     /// A held change.
     Held(HeldChange),
 }
 
-impl Item {
+impl Item<'_> {
     /// Its first place.
     pub fn seq(&self) -> u64 {
         match self {
@@ -102,7 +107,6 @@ pub struct TxnReader {
     held: VecDeque<HeldChange>,
     /// Places before this one are told already.
     from_seq: u64,
-    ready: Option<RowChange>,
 }
 
 /// So many parts of a sorted list are read at once.
@@ -119,7 +123,6 @@ impl TxnReader {
             next_part: Some(0),
             held: held::of_txn(s, txn)?.into(),
             from_seq,
-            ready: None,
         };
         if reader.record.flags & UNSORTED != 0 {
             let (mut entries, _) = log::rows(s, txn, 0, usize::MAX)?;
@@ -132,66 +135,70 @@ impl TxnReader {
     }
 
     /// The next item, or None at the end of the transaction.
-    pub fn next(&mut self, s: &Session) -> Result<Option<Item>> {
-        if self.ready.is_none() {
-            self.ready = self.next_row(s)?;
-        }
-        let row = self.ready.as_ref().map(RowChange::seq);
-        let held = self.held.front().map(|h| h.seq);
-        match (row, held) {
-            (None, None) => Ok(None),
-            (Some(r), Some(h)) if h < r => Ok(self.held.pop_front().map(Item::Held)),
-            (None, Some(_)) => Ok(self.held.pop_front().map(Item::Held)),
-            _ => Ok(self.ready.take().map(Item::Row)),
-        }
-    }
-
-    fn next_row(&mut self, s: &Session) -> Result<Option<RowChange>> {
+    pub fn next<'s>(&mut self, s: &'s Session) -> Result<Option<Item<'s>>> {
         loop {
-            let Some(entry) = self.entries.pop_front() else {
-                let Some(part) = self.next_part else { return Ok(None) };
-                let (entries, next) = log::rows(s, self.txn, part, PARTS_AT_ONCE)?;
-                self.entries = entries.into();
-                self.next_part = next;
-                if self.entries.is_empty() && next.is_none() {
-                    return Ok(None);
-                }
+            if self.entries.is_empty() && self.next_part.is_some() {
+                self.read_on(s)?;
                 continue;
-            };
+            }
+            let held = self.held.front().map_or(u64::MAX, |h| h.seq);
+            if self.entries.front().is_none_or(|e| held < e.seq) {
+                return Ok(self.held.pop_front().map(Item::Held));
+            }
+            let Some(entry) = self.entries.pop_front() else { return Ok(None) };
             if entry.seq + entry.span <= self.from_seq {
                 continue;
             }
             if let Some(row) = left_of(s, self.txn, &entry, self.from_seq)? {
                 // Entries do not overlap, but for the lists of a site that was forked.
                 self.from_seq = entry.seq + entry.span;
-                return Ok(Some(row));
+                return Ok(Some(Item::Row(row)));
             }
         }
+    }
+
+    fn read_on(&mut self, s: &Session) -> Result<()> {
+        if let Some(part) = self.next_part {
+            let (entries, next) = log::rows(s, self.txn, part, PARTS_AT_ONCE)?;
+            self.entries = entries.into();
+            self.next_part = next;
+        }
+        Ok(())
     }
 }
 
 /// What the transaction still says of the entry's row.
-fn left_of(s: &Session, txn: Txn, entry: &Entry, from_seq: u64) -> Result<Option<RowChange>> {
+fn left_of<'s>(
+    s: &'s Session,
+    txn: Txn,
+    entry: &Entry,
+    from_seq: u64,
+) -> Result<Option<RowChange<'s>>> {
     let Some(table) = s.find_table(entry.tid)? else { return Ok(None) };
-    let Some(clock) = log::clock_of(s, entry.tid, entry.key.borrow())? else { return Ok(None) };
-    let (lo, hi) = (entry.seq.max(from_seq), entry.seq + entry.span);
-    Ok(within(&table, &entry.key, &clock, txn, lo, hi))
+    within(s, table, &entry.key, txn, entry.seq.max(from_seq), entry.seq + entry.span)
 }
 
 /// What the transaction still says of a row.
-pub fn of_row(table: &Rc<Table>, key: &Key, clock: &RowClock, txn: Txn) -> Option<RowChange> {
-    within(table, key, clock, txn, 0, u64::MAX)
+pub fn of_row<'s>(
+    s: &'s Session,
+    table: &Rc<Table>,
+    key: &Key,
+    txn: Txn,
+) -> Result<Option<RowChange<'s>>> {
+    within(s, Rc::clone(table), key, txn, 0, u64::MAX)
 }
 
 /// What the transaction still says of a row, from place `lo` to below `hi`.
-fn within(
-    table: &Rc<Table>,
+fn within<'s>(
+    s: &'s Session,
+    table: Rc<Table>,
     key: &Key,
-    clock: &RowClock,
     txn: Txn,
     lo: u64,
     hi: u64,
-) -> Option<RowChange> {
+) -> Result<Option<RowChange<'s>>> {
+    let Some(row) = rows::read_with_clock(s, &table, key)? else { return Ok(None) };
+    let clock = RowClock::decode(row.blob(0))?;
     let mut cells = Vec::new();
     let mut stamped = false;
     if clock.alive() {
@@ -199,17 +206,26 @@ fn within(
             let Some(cell) = clock.cell(col.id) else { continue };
             stamped = true;
             if cell.dot.txn == txn && (lo..hi).contains(&cell.dot.seq) {
+                if cells.is_empty() {
+                    cells.reserve(table.cols.len() - at);
+                }
                 cells.push(FeedCell { seq: cell.dot.seq, at, stamp: cell.stamp });
             }
         }
-        cells.sort_by_key(|c| c.seq);
+        if !cells.is_sorted_by_key(|c| c.seq) {
+            cells.sort_by_key(|c| c.seq);
+        }
     }
-    let sentinel = sentinel(clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
-    if cells.is_empty() && sentinel.is_none() {
-        return None;
+    let sentinel = sentinel(&clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
+    // A row that is gone without our knowing is told by crsql_check(), not by the feed.
+    let gone = !cells.is_empty() && row.int(1) != 0;
+    // A row that was brought to the cap by somebody else's numbers and then written here lives on
+    // here, but nobody would take it.
+    if gone || (cells.is_empty() && sentinel.is_none()) || clock.cl > MAX_CL {
+        return Ok(None);
     }
     let sentinel = sentinel.map(|d| d.seq);
-    Some(RowChange { table: Rc::clone(table), key: key.clone(), cl: clock.cl, sentinel, cells })
+    Ok(Some(RowChange { table, key: key.clone(), cl: clock.cl, sentinel, cells, row }))
 }
 
 /// A row says its causal length by itself when it is not 1, or when no cell says it.
@@ -221,14 +237,4 @@ fn sentinel(clock: &RowClock, stamped: bool) -> Option<crate::words::dot::Dot> {
     } else {
         clock.life_dot()
     }
-}
-
-/// The values of a row change's cells, in its order. None where the row is not there, which
-/// `crsql_check()` reports.
-pub fn values(s: &Session, row: &RowChange) -> Result<Option<Vec<Value>>> {
-    if row.cells.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let Some(stmt) = rows::read(s, &row.table, &row.key)? else { return Ok(None) };
-    Ok(Some(row.cells.iter().map(|c| stmt.value(c.at as i32).to_owned()).collect()))
 }

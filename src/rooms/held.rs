@@ -6,6 +6,7 @@
 //! that row join it.
 
 use super::feed::HeldChange;
+use super::guard;
 use super::log;
 use super::merger;
 use super::session::Session;
@@ -14,6 +15,7 @@ use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
+use crate::words::key::Key;
 use crate::words::value::ValueRef;
 
 const ANY: Fixed = Fixed(60, "SELECT EXISTS(SELECT 1 FROM crsql_held)");
@@ -32,8 +34,10 @@ const PUT: Fixed = Fixed(
     63,
     "INSERT OR REPLACE INTO crsql_held VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 );
-const ROW_LIFE: Fixed =
-    Fixed(64, "SELECT max(cl) FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2");
+const ROW_LIFE: Fixed = Fixed(
+    64,
+    "SELECT cl, reason FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 ORDER BY cl DESC, seq",
+);
 const DROP_OLD: Fixed =
     Fixed(65, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cl < ?3");
 const REMOVE: Fixed =
@@ -122,16 +126,15 @@ fn not_a_site() -> Error {
     Error::corrupt("crsql_held has a site that does not have 16 bytes")
 }
 
-/// The causal length of a row that is held here; 0 where none is.
-pub fn row_life(s: &Session, table: &str, pk: &[u8]) -> Result<u64> {
+/// The greatest causal length that is held of a row, and why; 0 where nothing is.
+pub fn row_life(s: &Session, table: &str, pk: &[u8]) -> Result<(u64, String)> {
     if !any(s)? {
-        return Ok(0);
+        return Ok((0, String::new()));
     }
     let mut stmt = s.cache.fixed(ROW_LIFE)?;
     stmt.bind_text(1, table.as_bytes())?;
     stmt.bind_blob(2, pk)?;
-    stmt.step()?;
-    log::count(stmt.int(0))
+    Ok(if stmt.step()? { (log::count(stmt.int(0))?, stmt.string(1)) } else { (0, String::new()) })
 }
 
 /// Drops what is held of a row below a causal length that the row has reached.
@@ -146,9 +149,20 @@ pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
     stmt.run()
 }
 
-/// Holds a change, unless what is held of its cell beats it. Gives whether it is held now.
+/// Whether the row is here with a greater causal length than the change has.
+fn is_below(s: &Session, c: &HeldChange) -> Result<bool> {
+    let Some(table) = s.named(&c.table)? else { return Ok(false) };
+    let Ok(key) = Key::from_pk(table.kind, table.keys.len(), &c.pk) else { return Ok(false) };
+    Ok(log::clock_of(s, table.tid, key.borrow())?.is_some_and(|clock| clock.cl > c.cl))
+}
+
+/// Holds a change, unless its row has gone on or what is held of its cell beats it. Gives whether
+/// it is held now.
 pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
     let c = &w.change;
+    if is_below(s, c)? {
+        return Ok(false);
+    }
     let mut stmt = s.cache.fixed(STANDING)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
@@ -166,7 +180,7 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
         }
     }
     drop(stmt);
-    if row_life(s, &c.table, &c.pk)? > c.cl {
+    if row_life(s, &c.table, &c.pk)?.0 > c.cl {
         return Ok(false);
     }
     drop_below(s, &c.table, &c.pk, c.cl)?;
@@ -220,6 +234,7 @@ pub fn retry_due(s: &Session) -> Result<()> {
 }
 
 fn retry_where(s: &Session, which: &str) -> Result<()> {
+    guard::ensure(s)?;
     let mut stmt = s.db.prepare(
         &format!(
             "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
@@ -236,14 +251,16 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
         waiting.push((Whole { change, site, version, stamp }, peer));
     }
     drop(stmt);
-    for (whole, peer) in waiting {
+    // All of them first: a cell that still waits would make the others of its row wait for it.
+    for (whole, _) in &waiting {
         let mut stmt = s.cache.fixed(REMOVE)?;
         stmt.bind_text(1, whole.change.table.as_bytes())?;
         stmt.bind_blob(2, &whole.change.pk)?;
         stmt.bind_text(3, whole.change.cid.as_bytes())?;
         stmt.run()?;
-        drop(stmt);
-        s.memory.borrow_mut().any_held = None;
+    }
+    s.memory.borrow_mut().any_held = None;
+    for (whole, peer) in waiting {
         merger::merge_change(s, &whole, peer.as_ref())?;
     }
     Ok(())

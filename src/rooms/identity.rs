@@ -199,6 +199,14 @@ fn reissue(s: &Session, from: Txn, to: Txn) -> Result<()> {
     writer.create(s, Record { flags, ..record }).map(|_| ())
 }
 
+/// Notes that two files write as a site.
+pub fn mark_forked(s: &Session, site: u32) -> Result<()> {
+    s.db.exec(&format!(
+        "UPDATE crsql_sites SET forked = {} WHERE ordinal = {site} AND forked IS NULL",
+        int(s.now())
+    ))
+}
+
 fn rename(clock: &mut RowClock, from: Txn, to: Txn) -> bool {
     let mut changed = false;
     let mut dot = |d: &mut Dot| {

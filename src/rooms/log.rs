@@ -151,7 +151,11 @@ pub fn next_version(s: &Session, site: u32, after: u64, to: u64) -> Result<Optio
     if !stmt.step()? {
         return Ok(None);
     }
-    Ok(Some(count(stmt.int(0))?))
+    let version = count(stmt.int(0))?;
+    if version <= after {
+        return Err(Error::corrupt("crsql_log has a version that is not an integer"));
+    }
+    Ok(Some(version))
 }
 
 /// The rows that a transaction touched, from one part on: at most `parts` parts. Gives the part

@@ -7,7 +7,9 @@
 use std::rc::Rc;
 
 use super::feed::HeldChange;
+use super::guard;
 use super::held::{self, Whole};
+use super::identity;
 use super::log;
 use super::memory::Touch;
 use super::rows::{self, Written};
@@ -19,7 +21,7 @@ use crate::words::clock;
 use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
-use crate::words::merge::{self, Write};
+use crate::words::merge::{self, Rule, Write};
 use crate::words::rowclock::{Cell, RowClock};
 use crate::words::value::ValueRef;
 
@@ -93,12 +95,12 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
         return Ok(Outcome { superseded: all, ..Outcome::default() });
     }
     if inc.cl > local && held::any(s)? {
-        let waits = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
+        let (waits, why) = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
         if waits > inc.cl {
             return Ok(Outcome { superseded: all, ..Outcome::default() });
         }
         if waits == inc.cl && waits % 2 == 1 {
-            return hold_row(s, inc, inc.cells, "the row's creation is held");
+            return hold_row(s, inc, inc.cells, &why);
         }
     }
     if inc.cl % 2 == 0 {
@@ -155,8 +157,8 @@ fn merge_dead(
         return merge_sentinel(s, inc, c.clone(), dot, sink);
     }
     if clock.is_some_and(RowClock::alive) {
-        let done = s.merging(|| rows::delete(s, inc.table, inc.key));
-        if let Some(reason) = soft(done)? {
+        let done = attempt(s, || rows::delete(s, inc.table, inc.key));
+        if let Some(reason) = soft(s, done)? {
             return hold_row(s, inc, &[], &reason);
         }
         s.memory.borrow_mut().rows_impacted += 1;
@@ -201,7 +203,7 @@ fn merge_life(
 ) -> Result<Outcome> {
     let written = by_column(fit);
     let there = clock.is_some_and(RowClock::alive);
-    let done = s.merging(|| {
+    let done = attempt(s, || {
         if there {
             return unchecked::write(s, || rows::reset(s, inc.table, inc.key, &written));
         }
@@ -211,7 +213,7 @@ fn merge_life(
             done => done,
         })
     });
-    if let Some(reason) = soft(done)? {
+    if let Some(reason) = soft(s, done)? {
         return hold_row(s, inc, fit, &reason);
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
@@ -247,8 +249,8 @@ fn merge_cells(
     if !winners.is_empty() {
         let written = by_column(&winners);
         let done =
-            s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
-        if let Some(reason) = soft(done)? {
+            attempt(s, || unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
+        if let Some(reason) = soft(s, done)? {
             out.add(hold_row(s, inc, &winners, &reason)?);
             return Ok(out);
         }
@@ -302,6 +304,10 @@ fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) ->
     });
     match failed {
         Some(e) => Err(e),
+        None if verdict.rule == Rule::Fork => {
+            identity::mark_forked(s, inc.txn.site)?;
+            Ok(verdict.wins)
+        }
         None => Ok(verdict.wins),
     }
 }
@@ -357,11 +363,30 @@ fn is_key_conflict(code: i32) -> bool {
     code == PRIMARYKEY || code == ROWID
 }
 
-/// Errors that are about this row become the reason to hold it; all others end the merge.
-fn soft(done: Result<()>) -> Result<Option<String>> {
+/// Tries to write the row. `RAISE(FAIL)` in a trigger of the application ends a statement without
+/// undoing it, so where there are such triggers, and SQLite can, the try has a savepoint.
+fn attempt(s: &Session, write: impl FnOnce() -> Result<()>) -> Result<()> {
+    if !guard::application_has_triggers(s) || s.db.write_statement_running() {
+        return s.merging(write);
+    }
+    s.db.exec("SAVEPOINT crsql_row")?;
+    let done = s.merging(write);
+    if done.is_err() && s.memory.borrow().enlisted {
+        s.db.exec("ROLLBACK TO crsql_row")?;
+    }
+    if s.memory.borrow().enlisted {
+        s.db.exec("RELEASE crsql_row")?;
+    }
+    done
+}
+
+/// Errors that are about this row become the reason to hold it; all others end the merge. So does
+/// a trigger that rolled the transaction back: nothing is left to hold the row in.
+fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
     const CONSTRAINT: i32 = 19;
     match done {
         Ok(()) => Ok(None),
+        Err(e) if !s.memory.borrow().enlisted => Err(e),
         Err(e) if matches!(e.code & 0xff, 1 | CONSTRAINT | 20) => Ok(Some(e.text)),
         Err(e) => Err(e),
     }
@@ -429,9 +454,13 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
     let sentinel = c.cid == SENTINEL;
     let cell_stamp = if sentinel { w.stamp } else { c.col_version };
     if let Some(ms) = too_far_ahead(s, cell_stamp)? {
+        // What is held is served onward, by the record of its transaction.
+        ensure_record(s, txn, 0)?;
         return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
     }
-    let record = ensure_record(s, txn, cell_stamp.max(w.stamp))?;
+    // The lowest stamp is that of cells, not of their transaction.
+    let told = cell_stamp.max(w.stamp);
+    let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
     let Some(table) = s.named(&c.table)? else {
         return hold(&format!("there is no replicated table {} here", c.table));
     };
@@ -500,20 +529,22 @@ pub fn too_far_ahead(s: &Session, stamp: u64) -> Result<Option<u64>> {
     Ok(if ahead > super::config::drift_ms(s)? { Some(ahead) } else { None })
 }
 
-/// The stamp that cells of this transaction carry by its record, which is made if there is none.
+/// The stamp that cells of this transaction carry by its record, which is made if there is none;
+/// 0 where nobody has said it.
 fn ensure_record(s: &Session, txn: Txn, stamp: u64) -> Result<u64> {
-    if let Some((known, stamp)) = s.memory.borrow().looked_up
+    if let Some((known, carried)) = s.memory.borrow().looked_up
         && known == txn
-        && stamp > 0
+        && (carried > 0 || stamp == 0)
     {
-        return Ok(stamp);
+        return Ok(carried);
     }
     let carried = match log::record(s, txn)? {
         Some(r) if r.stamp > 0 => r.cell_stamp(),
-        Some(r) => {
+        Some(r) if stamp > 0 => {
             log::Writer::new(txn).append(s, &r, stamp)?;
             stamp
         }
+        Some(_) => 0,
         None => {
             let record = log::Record { stamp, flags: 0, last_seq: 0, deps: None };
             log::Writer::new(txn).create(s, record)?;

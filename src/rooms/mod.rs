@@ -15,6 +15,7 @@
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `merger`    | one row's incoming changes meet the row                            |
 //! | `unchecked` | merging past CHECK constraints                                     |
+//! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
 //! | `rowwise`   | `INSERT INTO crsql_changes`                                        |
 //! | `held`      | changes that wait, and why                                         |
@@ -27,6 +28,7 @@
 //! | `peers`     | what we have from each peer, and each peer from us                 |
 //! | `enable`    | `crsql_as_crr`, `crsql_as_table`                                   |
 //! | `alter`     | register and triggers follow the schema                            |
+//! |`automigrate`| `crsql_automigrate`: the schema becomes what a text says           |
 //! | `rebuilt`   | tables that were built anew                                        |
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
@@ -36,6 +38,7 @@
 
 pub mod alter;
 pub mod apply;
+pub mod automigrate;
 pub mod capture;
 pub mod check;
 pub mod config;
@@ -47,6 +50,7 @@ pub mod enable;
 pub mod export;
 pub mod feed;
 pub mod flush;
+pub mod guard;
 pub mod held;
 pub mod identity;
 pub mod log;

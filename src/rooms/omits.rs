@@ -48,7 +48,18 @@ pub fn column(s: &Session, table: &Table, id: u32) -> Result<()> {
         }
     }
     drop(scan);
-    write(s, &touched, &format!("{}, column {id}", table.name))
+    write(s, &touched, &format!("{}{COLUMN}{}", table.name, name_of(s, table.tid, id)?))
+}
+
+/// Between the name of a table and that of a column in what was dropped.
+pub const COLUMN: &str = ", column ";
+
+fn name_of(s: &Session, tid: u32, id: u32) -> Result<String> {
+    let mut stmt =
+        s.db.prepare("SELECT name FROM crsql_columns WHERE tid = ?1 AND cid = ?2", Prep::Once)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    stmt.bind_int(2, i64::from(id))?;
+    Ok(if stmt.step()? { stmt.string(0) } else { String::new() })
 }
 
 fn write(s: &Session, touched: &BTreeSet<Txn>, what: &str) -> Result<()> {

@@ -18,6 +18,7 @@ const UPDATE: u32 = 11;
 const INSERT: u32 = 12;
 const DELETE: u32 = 13;
 const RESET: u32 = 9;
+const WITH_CLOCK: u32 = 8;
 const CANONICAL: u32 = 14;
 const UNWATCHED: u32 = 15;
 
@@ -53,6 +54,35 @@ pub fn read<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<Option<Lease
         format!("SELECT {cols} FROM main.{} WHERE {}", ident(&table.name), key_is(table, 1))
     })?;
     bind_key(&mut stmt, key, 1)?;
+    Ok(if stmt.step()? { Some(stmt) } else { None })
+}
+
+/// In the rows of `read_with_clock`, the position of the first replicated column.
+pub const FIRST: i32 = 2;
+
+/// A row's clock, whether the row is missing, and its replicated columns in the order of
+/// `table.cols`; None where it has no clock. One statement, for the feed.
+pub fn read_with_clock<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<Option<Lease<'s>>> {
+    let mut stmt = s.cache.get(Slot(table.tid, WITH_CLOCK, u64::from(table.shape)), || {
+        let int = matches!(key, Key::Int(_));
+        let keys = table.keys.iter().enumerate().map(|(i, k)| match int {
+            true => format!("t.{} = c.key", ident(&k.name)),
+            false => format!("t.{} = ?{}", ident(&k.name), i + 2),
+        });
+        let on = keys.collect::<Vec<_>>().join(" AND ");
+        let first = table.keys.first().map_or("1".to_string(), |k| format!("t.{}", ident(&k.name)));
+        let cols: String = table.cols.iter().map(|c| format!(", t.{}", ident(&c.name))).collect();
+        format!(
+            "SELECT c.clock, {first} IS NULL{cols} FROM main.{} c LEFT JOIN main.{} t ON {on}
+             WHERE c.key = ?1",
+            table.clock(),
+            ident(&table.name)
+        )
+    })?;
+    stmt.bind(1, key.as_value())?;
+    if let Key::Packed(_) = key {
+        bind_key(&mut stmt, key, 2)?;
+    }
     Ok(if stmt.step()? { Some(stmt) } else { None })
 }
 
@@ -113,7 +143,9 @@ fn write(
     let mut once;
     let mut lease;
     let stmt: &mut crate::ground::Stmt = if kept {
-        lease = s.cache.get(Slot(table.tid, (variant & 0xffff_ffff) as u32, set_of(cells)), sql)?;
+        lease = s
+            .cache
+            .application(Slot(table.tid, (variant & 0xffff_ffff) as u32, set_of(cells)), sql)?;
         &mut lease
     } else {
         once = s.db.prepare(&sql(), crate::ground::Prep::Once)?;
@@ -174,7 +206,7 @@ pub fn reset(s: &Session, table: &Table, key: &Key, cells: &[Written<'_>]) -> Re
 
 /// Deletes a row. A row that is not there is deleted already.
 pub fn delete(s: &Session, table: &Table, key: &Key) -> Result<()> {
-    let mut stmt = s.cache.get(Slot(table.tid, DELETE, u64::from(table.shape)), || {
+    let mut stmt = s.cache.application(Slot(table.tid, DELETE, u64::from(table.shape)), || {
         format!("DELETE FROM main.{} WHERE {}", ident(&table.name), key_is(table, 1))
     })?;
     bind_key(&mut stmt, key, 1)?;
@@ -195,17 +227,18 @@ pub fn delete(s: &Session, table: &Table, key: &Key) -> Result<()> {
 /// Writes a key's canonical values over whatever spelling of them the row has.
 pub fn canonicalise_key(s: &Session, table: &Table, key: &Key) -> Result<()> {
     s.merging(|| {
-        let mut stmt = s.cache.get(Slot(table.tid, CANONICAL, u64::from(table.shape)), || {
-            let keys = table.keys.iter().enumerate();
-            let sets: Vec<String> =
-                keys.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
-            format!(
-                "UPDATE main.{} SET {} WHERE {}",
-                ident(&table.name),
-                sets.join(", "),
-                key_is(table, 1)
-            )
-        })?;
+        let mut stmt =
+            s.cache.application(Slot(table.tid, CANONICAL, u64::from(table.shape)), || {
+                let keys = table.keys.iter().enumerate();
+                let sets: Vec<String> =
+                    keys.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
+                format!(
+                    "UPDATE main.{} SET {} WHERE {}",
+                    ident(&table.name),
+                    sets.join(", "),
+                    key_is(table, 1)
+                )
+            })?;
         bind_key(&mut stmt, key, 1)?;
         s.expect_own(table.tid, key);
         stmt.run()

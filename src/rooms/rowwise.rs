@@ -6,9 +6,9 @@ use std::rc::Rc;
 use super::feed::HeldChange;
 use super::held::Whole;
 use super::session::Session;
-use super::{alter, flush, identity, log, merger};
+use super::{alter, flush, guard, identity, log, merger};
 use crate::ground::Args;
-use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId};
+use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::pack;
 use crate::words::value::ValueRef;
@@ -26,15 +26,28 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
         flush::flush(s)?;
     }
     alter::reconcile(s)?;
+    guard::ensure(s)?;
     let own = s.own()?;
     if whole.site == s.site_id(own)? {
-        let known = log::head(s)?.version;
-        if whole.version <= known {
+        if is_ours(s, own, &whole)? {
             return Ok(());
         }
         identity::fork(s)?;
+        s.unsure.set(Some(own));
     }
     merger::merge_change(s, &whole, None).map(|_| ())
+}
+
+/// Whether a change of our own site is one that this file made. Above our newest version, or with
+/// another stamp, somebody else made it who writes as our site.
+fn is_ours(s: &Session, own: u32, w: &Whole) -> Result<bool> {
+    if w.version > log::head(s)?.version {
+        return Ok(false);
+    }
+    let stamp =
+        log::record(s, Txn { site: own, version: w.version })?.map_or(0, |r| r.cell_stamp());
+    let told = if w.change.cid == merger::SENTINEL { w.stamp } else { w.change.col_version };
+    Ok(stamp == 0 || told == 0 || stamp == told)
 }
 
 /// The position of the hidden column `stamp`.

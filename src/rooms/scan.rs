@@ -10,6 +10,7 @@ use super::log;
 use super::merger::SENTINEL;
 use super::session::Session;
 use crate::ground::cache::Fixed;
+use crate::ground::catalog::Table;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
@@ -58,7 +59,30 @@ struct Stream {
     id: SiteId,
     ranges: VecDeque<(u64, u64)>,
     reader: Option<TxnReader>,
-    head: Option<Item>,
+    /// The changes of the item that comes next.
+    head: Vec<Change>,
+    labels: Labels,
+}
+
+/// The names of a table and its columns, shared by all its changes.
+#[derive(Default)]
+struct Labels {
+    of: Option<Rc<Table>>,
+    table: Rc<str>,
+    columns: Vec<Rc<str>>,
+    sentinel: Rc<str>,
+}
+
+impl Labels {
+    fn turn_to(&mut self, table: &Rc<Table>) {
+        if self.of.as_ref().is_some_and(|t| Rc::ptr_eq(t, table)) {
+            return;
+        }
+        self.of = Some(Rc::clone(table));
+        self.table = table.name.as_str().into();
+        self.columns = table.cols.iter().map(|c| c.name.as_str().into()).collect();
+        self.sentinel = SENTINEL.into();
+    }
 }
 
 impl Stream {
@@ -66,11 +90,15 @@ impl Stream {
     fn advance(&mut self, s: &Session) -> Result<bool> {
         loop {
             if let Some(reader) = &mut self.reader {
-                self.head = reader.next(s)?;
-                if self.head.is_some() {
-                    return Ok(true);
+                self.head.clear();
+                match reader.next(s)? {
+                    Some(item) => {
+                        let (txn, record) = (reader.txn, &reader.record);
+                        flatten(&item, txn, self.id, record, &mut self.labels, &mut self.head)?;
+                        return Ok(true);
+                    }
+                    None => self.reader = None,
                 }
-                self.reader = None;
             }
             let Some((lo, hi)) = self.ranges.pop_front() else { return Ok(false) };
             let Some(version) = log::next_version(s, self.site, lo.saturating_sub(1), hi)? else {
@@ -85,7 +113,7 @@ impl Stream {
 
     fn place(&self) -> (u64, u64) {
         let version = self.reader.as_ref().map_or(0, |r| r.txn.version);
-        (version, self.head.as_ref().map_or(0, Item::seq))
+        (version, self.head.first().map_or(0, |c| c.seq))
     }
 }
 
@@ -104,7 +132,14 @@ impl Scan {
         let mut streams = Vec::with_capacity(ranges.len());
         for (site, ranges) in ranges {
             let id = s.site_id(site)?;
-            streams.push(Stream { site, id, ranges: ranges.into(), reader: None, head: None });
+            streams.push(Stream {
+                site,
+                id,
+                ranges: ranges.into(),
+                reader: None,
+                head: Vec::new(),
+                labels: Labels::default(),
+            });
         }
         let mut scan = Self {
             streams,
@@ -157,32 +192,38 @@ impl Scan {
                 continue;
             };
             if let Some(stream) = self.streams.get_mut(i) {
-                flatten(s, stream, &mut self.ready)?;
+                self.ready.extend(stream.head.drain(..));
             }
             self.enqueue(s, i)?;
         }
     }
 }
 
-fn flatten(s: &Session, stream: &mut Stream, out: &mut VecDeque<Change>) -> Result<()> {
-    let Some(item) = stream.head.take() else { return Ok(()) };
-    let Some(reader) = &stream.reader else { return Ok(()) };
-    let (version, stamp) = (reader.txn.version, reader.record.stamp);
+/// The changes that an item holds, by place.
+fn flatten(
+    item: &Item<'_>,
+    txn: Txn,
+    site: SiteId,
+    record: &log::Record,
+    labels: &mut Labels,
+    out: &mut Vec<Change>,
+) -> Result<()> {
     match item {
-        Item::Held(h) => out.push_back(held_change(h, version, stream.id, stamp)),
+        Item::Held(h) => out.push(held_change(h, txn.version, site, record.stamp)),
         Item::Row(row) => {
-            out.extend(row_changes(s, &row, version, stream.id, &reader.record)?);
+            labels.turn_to(&row.table);
+            row_changes(row, txn.version, site, record, labels, out)?;
         }
     }
     Ok(())
 }
 
-fn held_change(h: HeldChange, version: u64, site: SiteId, stamp: u64) -> Change {
+fn held_change(h: &HeldChange, version: u64, site: SiteId, stamp: u64) -> Change {
     Change {
-        table: h.table.into(),
-        pk: h.pk.into(),
-        cid: h.cid.into(),
-        val: h.val,
+        table: h.table.as_str().into(),
+        pk: h.pk.as_slice().into(),
+        cid: h.cid.as_str().into(),
+        val: h.val.clone(),
         col_version: h.col_version,
         db_version: version,
         site,
@@ -193,19 +234,18 @@ fn held_change(h: HeldChange, version: u64, site: SiteId, stamp: u64) -> Change 
 }
 
 fn row_changes(
-    s: &Session,
-    row: &RowChange,
+    row: &RowChange<'_>,
     version: u64,
     site: SiteId,
     record: &log::Record,
-) -> Result<Vec<Change>> {
-    let Some(values) = feed::values(s, row)? else { return Ok(Vec::new()) };
-    let table: Rc<str> = row.table.name.as_str().into();
+    labels: &Labels,
+    out: &mut Vec<Change>,
+) -> Result<()> {
     let pk: Rc<[u8]> = row.key.pk()?.into();
-    let change = |cid: &str, val: Value, col_version: u64, seq: u64| Change {
-        table: Rc::clone(&table),
+    let change = |cid: &Rc<str>, val: Value, col_version: u64, seq: u64| Change {
+        table: Rc::clone(&labels.table),
         pk: Rc::clone(&pk),
-        cid: cid.into(),
+        cid: Rc::clone(cid),
         val,
         col_version,
         db_version: version,
@@ -214,17 +254,18 @@ fn row_changes(
         seq,
         stamp: record.stamp,
     };
-    let mut out = Vec::with_capacity(values.len() + 1);
     if let Some(seq) = row.sentinel {
-        out.push(change(SENTINEL, Value::Null, row.cl, seq));
+        out.push(change(&labels.sentinel, Value::Null, row.cl, seq));
     }
-    for (cell, val) in row.cells.iter().zip(values) {
-        let name = row.table.cols.get(cell.at).map_or("", |c| c.name.as_str());
+    for cell in &row.cells {
+        let Some(name) = labels.columns.get(cell.at) else { continue };
         let stamp = cell.stamp.unwrap_or(record.cell_stamp());
-        out.push(change(name, val, stamp, cell.seq));
+        out.push(change(name, row.value(cell).to_owned(), stamp, cell.seq));
     }
-    out.sort_by_key(|c| c.seq);
-    Ok(out)
+    if !out.is_sorted_by_key(|c| c.seq) {
+        out.sort_by_key(|c| c.seq);
+    }
+    Ok(())
 }
 
 /// All sites with records in the log.
@@ -248,15 +289,20 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
         txns.extend(table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn));
         txns.sort_unstable();
         txns.dedup();
+        let mut labels = Labels::default();
+        labels.turn_to(&table);
         for txn in txns {
             let Some(record) = log::record(s, txn)? else { continue };
-            if let Some(row) = feed::of_row(&table, &key, &clock, txn) {
-                out.extend(row_changes(s, &row, txn.version, s.site_id(txn.site)?, &record)?);
+            if let Some(row) = feed::of_row(s, &table, &key, txn)? {
+                let mut of_txn = Vec::new();
+                let site = s.site_id(txn.site)?;
+                row_changes(&row, txn.version, site, &record, &labels, &mut of_txn)?;
+                out.append(&mut of_txn);
             }
         }
     }
     for (h, version, site, stamp) in super::held::of_row(s, table, pk)? {
-        out.push(held_change(h, version, site, stamp));
+        out.push(held_change(&h, version, site, stamp));
     }
     out.sort_by_key(|c| (c.db_version, c.seq));
     Ok(out)

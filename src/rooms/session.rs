@@ -33,10 +33,18 @@ pub struct Session {
     pub sites: Sites,
     /// What the open transaction has done.
     pub memory: RefCell<Memory>,
-    /// The schema (its version, and how often it was thrown away) with which register and triggers were last seen to agree.
+    /// The schema (its version, and how often it was thrown away) with which register and triggers
+    /// were last seen to agree.
     pub agreed: Cell<(i64, i32)>,
     /// What was last read of the file's coverage, and at which data version.
     pub known: RefCell<Option<(u32, Rc<Known>)>>,
+    /// The state of the schema for which every table was seen to have its guards.
+    pub guarded: Cell<(i64, i32)>,
+    /// Whether the application was seen to have triggers then.
+    pub application_triggers: Cell<bool>,
+    /// A site that this file was until an exchange row by row showed a fork: what that exchange
+    /// left out because the site was thought to be ours is still missing.
+    pub unsure: Cell<Option<u32>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -63,6 +71,9 @@ impl Session {
             memory: RefCell::default(),
             agreed: Cell::new((-1, 0)),
             known: RefCell::default(),
+            guarded: Cell::new((-1, 0)),
+            application_triggers: Cell::new(false),
+            unsure: Cell::new(None),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -74,6 +85,7 @@ impl Session {
         self.catalog.forget();
         self.agreed.set((-1, 0));
         self.known.borrow_mut().take();
+        self.guarded.set((-1, 0));
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.

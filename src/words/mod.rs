@@ -16,6 +16,7 @@ pub mod merge;
 pub mod pack;
 pub mod ranges;
 pub mod rowclock;
+pub mod sqltext;
 pub mod uuid;
 pub mod value;
 pub mod vector;

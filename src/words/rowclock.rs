@@ -21,7 +21,7 @@
 //!
 //! A row of life 1 that stores no LIFE was made by its base.
 
-use super::dot::{Dot, MAX_CL, MAX_COUNT, Txn};
+use super::dot::{Dot, MAX_COUNT, Txn};
 use super::error::{Error, Result};
 use super::wire::{Reader, put_varint};
 
@@ -198,7 +198,7 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
     if flags & !(CL | LIFE | BASE | SITE | OVER) != 0 || flags & (SITE | BASE) == SITE {
         return Err(Error::rejected(format!("its flags are {flags}")));
     }
-    let cl = if flags & CL != 0 { read_count(&mut r, "causal length", MAX_CL)? } else { 1 };
+    let cl = if flags & CL != 0 { read_count(&mut r, "causal length", MAX_COUNT)? } else { 1 };
     if cl == 1 && flags & CL != 0 {
         return Err(Error::rejected("its causal length is 1 and needs no saying"));
     }

@@ -3,8 +3,10 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod clock;
 #[path = "../shell/mod.rs"]
 pub mod shell;
+pub mod sync;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, LoadExtensionGuard};
@@ -131,6 +133,16 @@ pub enum Cell {
     Real(f64),
     Text(Vec<u8>),
     Blob(Vec<u8>),
+}
+
+impl Cell {
+    /// The bytes of a blob.
+    pub fn blob(self) -> Vec<u8> {
+        match self {
+            Cell::Blob(b) => b,
+            other => panic!("{other:?} is no blob"),
+        }
+    }
 }
 
 impl From<ValueRef<'_>> for Cell {

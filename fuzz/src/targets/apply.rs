@@ -47,6 +47,13 @@ impl Target for Apply {
     }
 
     fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
-        script::run(world, input, Asked { sound: true, atomic: true, writable: true, rows: false })
+        let asked = Asked {
+            sound: true,
+            atomic: true,
+            writable: true,
+            changesets: true,
+            ..Asked::default()
+        };
+        script::run(world, input, asked)
     }
 }

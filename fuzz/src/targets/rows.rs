@@ -65,18 +65,31 @@ fn replaced(rng: &mut Rng, world: &World, at: usize) -> String {
 impl Target for Rows {
     fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
         let mut lines = Vec::new();
+        let honest = rng.one_in(4);
         for _ in 0..1 + rng.below(12) {
             if rng.one_in(8) {
                 lines.push((*rng.pick(&apply::BETWEEN)).to_owned());
             }
-            lines.push(insert(rng, world));
+            match honest {
+                true => lines.push(format!("{INTO}({})", rng.pick(&world.rows).join(", "))),
+                false => lines.push(insert(rng, world)),
+            }
         }
         script::text(rng.below(world.images.len()), &lines)
     }
 
     fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
-        script::run(world, input, Asked { sound: true, atomic: true, writable: true, rows: true })?;
         let (_, lines) = script::parse(input);
+        let honest = |line: &String| {
+            let values = line.strip_prefix(INTO).and_then(|l| l.strip_prefix('(')?.strip_suffix(')'));
+            values.is_none_or(|v| world.rows.iter().any(|row| row.join(", ") == v))
+        };
+        let all = lines.iter().all(honest);
+        let asked = Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
+        script::run(world, input, asked)?;
+        if !all {
+            return Ok(());
+        }
         let inserts: Vec<&String> = lines.iter().filter(|l| l.starts_with(INTO)).collect();
         let forward = taken(world, inserts.iter().copied());
         let backward = taken(world, inserts.iter().rev().copied());

@@ -12,6 +12,8 @@ pub struct Asked {
     pub sound: bool,
     /// The rows of the feed are what a peer gets, not changesets.
     pub rows: bool,
+    /// What a peer gets are changesets.
+    pub changesets: bool,
     /// A merge that fails leaves no trace.
     pub atomic: bool,
     /// The tables can be written.
@@ -65,7 +67,12 @@ pub fn run(world: &World, input: &[u8], asked: Asked) -> Result<(), String> {
     }
     if asked.sound {
         sound(&db)?;
-        if asked.rows { follow(world, &db)? } else { converge(world, &db)? }
+        if asked.rows {
+            follow(world, &db)?;
+        }
+        if asked.changesets {
+            converge(world, &db)?;
+        }
     }
     works(&db, asked, image + 1 < world.images.len())
 }
