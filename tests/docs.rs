@@ -188,6 +188,30 @@ fn every_make_target_in_the_documents_exists() {
     assert!(wrong.is_empty(), "the Makefile has no such target:\n{}", wrong.join("\n"));
 }
 
+/// Every function and virtual table that a door registers stands in the reference.
+#[test]
+fn every_function_and_table_is_in_the_reference() {
+    let reference = fs::read_to_string(shell::root().join("docs/SQL.md")).expect("docs/SQL.md");
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for door in shell::files(&shell::root().join("src/doors"), "rs") {
+        let text = fs::read_to_string(&door).expect("a door");
+        for part in text.split("\"crsql_").skip(1) {
+            let Some((name, _)) = part.split_once('"') else { continue };
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                continue;
+            }
+            seen += 1;
+            let there = [format!("`crsql_{name}`"), format!("`crsql_{name}(")];
+            if !there.iter().any(|form| reference.contains(form)) {
+                wrong.push(format!("crsql_{name} ({})", door.display()));
+            }
+        }
+    }
+    assert!(seen > 30, "only {seen} names were found");
+    wrong.dedup();
+    assert!(wrong.is_empty(), "docs/SQL.md does not tell of:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn blocks_are_cut_where_the_fences_are() {
     let text = "a\n\n```sql\nSELECT 1;\n```\n\n```text\n1\n```\n`make help`\n```sql new\nx\n```\n";

@@ -29,7 +29,7 @@ const BY_NAME: Fixed =
 const TRIGGERS: Fixed = Fixed(
     23,
     "SELECT tbl_name, sql, name FROM main.sqlite_schema
-     WHERE type = 'trigger' AND name >= ?1 AND name < ?2",
+     WHERE type = 'trigger' AND name >= ?1 AND name < ?2 ORDER BY rowid",
 );
 
 /// One replicated column.
@@ -133,6 +133,8 @@ pub struct Catalog {
     tables: RefCell<HashMap<u32, Rc<Table>>>,
     names: RefCell<Option<Rc<Names>>>,
     last: RefCell<Option<Rc<Table>>>,
+    triggers: RefCell<Option<HashMap<u32, Vec<Text>>>>,
+    asked: Cell<Option<u32>>,
     version: Cell<i64>,
     thrown: Cell<i32>,
     installed: Cell<bool>,
@@ -145,6 +147,13 @@ pub struct Names {
     before: HashMap<String, u32>,
     /// All ids.
     pub all: Vec<u32>,
+}
+
+impl Names {
+    /// The table that the register has under this name.
+    pub fn registered(&self, name: &str) -> Option<u32> {
+        self.now.get(&name.to_ascii_lowercase()).copied()
+    }
 }
 
 impl Catalog {
@@ -174,7 +183,40 @@ impl Catalog {
         self.tables.borrow_mut().clear();
         self.names.borrow_mut().take();
         self.last.borrow_mut().take();
+        self.triggers.borrow_mut().take();
+        self.asked.set(None);
         self.version.set(-1);
+    }
+
+    /// Whether our tables were there when we last looked.
+    pub fn installed(&self) -> bool {
+        self.installed.get()
+    }
+
+    /// Reads the triggers of all tables in one go. They are kept until anything is forgotten.
+    fn read_all_triggers(&self, cache: &Cache) -> Result<()> {
+        let mut all: HashMap<u32, Vec<Text>> = HashMap::new();
+        for text in texts(cache, "crsql ", "crsql!")? {
+            if let Some(tid) = text.name.split(' ').nth(1).and_then(|tid| tid.parse().ok()) {
+                all.entry(tid).or_default().push(text);
+            }
+        }
+        *self.triggers.borrow_mut() = Some(all);
+        Ok(())
+    }
+
+    /// Reads the triggers of the table with this id; None where it has none. SQLite has no index
+    /// on them: who asks for a second table reads them all.
+    pub fn seen(&self, cache: &Cache, tid: u32) -> Result<Option<Seen>> {
+        let prefix = triggers::prefix(tid);
+        let before = self.asked.replace(Some(tid));
+        if before.is_some_and(|b| b != tid) && self.triggers.borrow().is_none() {
+            self.read_all_triggers(cache)?;
+        }
+        if let Some(all) = self.triggers.borrow().as_ref() {
+            return Ok(seen_in(&prefix, all.get(&tid).map_or(&[], Vec::as_slice)));
+        }
+        seen(cache, tid)
     }
 
     /// The replicated table with this id, or None where there is none.
@@ -185,7 +227,7 @@ impl Catalog {
         let kept = self.tables.borrow().get(&tid).cloned();
         let table = match kept {
             Some(t) => t,
-            None => match load(cache, db, tid)? {
+            None => match self.load(cache, db, tid)? {
                 Some(t) => Rc::new(t),
                 None => return Ok(None),
             },
@@ -204,9 +246,9 @@ impl Catalog {
         let mut stmt = cache.fixed(BY_NAME)?;
         while stmt.step()? {
             let tid = table_id(stmt.int(0))?;
-            names.now.insert(stmt.string(1).to_lowercase(), tid);
+            names.now.insert(stmt.string(1).to_ascii_lowercase(), tid);
             for f in json_names(stmt.text(2))? {
-                names.before.insert(f.to_lowercase(), tid);
+                names.before.insert(f.to_ascii_lowercase(), tid);
             }
             names.all.push(tid);
         }
@@ -219,11 +261,36 @@ impl Catalog {
     /// The replicated table that has this name now or, where no other has it now, had it before.
     pub fn named(&self, cache: &Cache, db: Db, name: &str) -> Result<Option<Rc<Table>>> {
         let names = self.names(cache)?;
-        let lower = name.to_lowercase();
+        let lower = name.to_ascii_lowercase();
         match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
             Some(tid) => self.table(cache, db, *tid),
             None => Ok(None),
         }
+    }
+
+    fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Table>> {
+        let mut stmt = cache.fixed(TABLE)?;
+        stmt.bind_int(1, i64::from(tid))?;
+        if !stmt.step()? {
+            return Ok(None);
+        }
+        let (name, former, shape) =
+            (stmt.string(0), json_names(stmt.text(1))?, table_id(stmt.int(2))?);
+        drop(stmt);
+        let seen = self.seen(cache, tid)?;
+        let now = seen.as_ref().map_or(name.as_str(), |s| s.name.as_str());
+        let Some(found) = shape::read(db, now)? else { return Ok(None) };
+        let mut columns = registered(cache, tid)?;
+        let listed = seen.as_ref().and_then(|s| s.listed.as_ref());
+        if let Some(listed) = listed {
+            follow(&mut columns, listed, found.keys.len());
+        }
+        for (id, now) in seen.iter().flat_map(|s| &s.altering) {
+            columns.iter_mut().filter(|c| c.id == *id).for_each(|c| rename(c, now));
+        }
+        let mut table = join(tid, shape, found, columns);
+        table.former = with_former(former, &name, &table.name);
+        Ok(Some(table))
     }
 }
 
@@ -250,33 +317,48 @@ pub struct Seen {
     pub texts: Vec<(String, String)>,
 }
 
+/// One trigger of ours as the schema has it.
+#[derive(Clone, Debug)]
+struct Text {
+    table: String,
+    sql: String,
+    name: String,
+}
+
+fn texts(cache: &Cache, from: &str, to: &str) -> Result<Vec<Text>> {
+    let mut stmt = cache.fixed(TRIGGERS)?;
+    stmt.bind(1, ValueRef::Text(from.as_bytes()))?;
+    stmt.bind(2, ValueRef::Text(to.as_bytes()))?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        out.push(Text { table: stmt.string(0), sql: stmt.string(1), name: stmt.string(2) });
+    }
+    Ok(out)
+}
+
 /// Reads the triggers of the table with this id; None where it has none.
 pub fn seen(cache: &Cache, tid: u32) -> Result<Option<Seen>> {
     let prefix = triggers::prefix(tid);
-    let mut end = prefix.clone();
-    end.pop();
-    end.push('!');
-    let mut stmt = cache.fixed(TRIGGERS)?;
-    stmt.bind(1, ValueRef::Text(prefix.as_bytes()))?;
-    stmt.bind(2, ValueRef::Text(end.as_bytes()))?;
-    let mut out: Option<Seen> = None;
-    while stmt.step()? {
-        let (table, sql, name) = (stmt.string(0), stmt.string(1), stmt.string(2));
-        let found = out.get_or_insert_with(|| Seen {
-            name: table,
-            listed: None,
-            altering: Vec::new(),
-            texts: Vec::new(),
-        });
-        let what = name.strip_prefix(&prefix).unwrap_or("");
+    let end = format!("{}!", prefix.trim_end());
+    Ok(seen_in(&prefix, &texts(cache, &prefix, &end)?))
+}
+
+/// What these triggers tell. One whose text was edited tells nothing; it is made anew.
+fn seen_in(prefix: &str, texts: &[Text]) -> Option<Seen> {
+    let name = texts.first()?.table.clone();
+    let mut seen = Seen { name, listed: None, altering: Vec::new(), texts: Vec::new() };
+    for text in texts {
+        let what = text.name.strip_prefix(prefix).unwrap_or("");
         if what.starts_with("update") {
-            found.listed = Some(triggers::columns_of_update(&sql)?);
-        } else if let Some(id) = what.strip_prefix("altering ").and_then(|id| id.parse().ok()) {
-            found.altering.push((id, triggers::column_of_altering(&sql)?));
+            seen.listed = triggers::columns_of_update(&text.sql).ok();
+        } else if let Some(id) = what.strip_prefix("altering ").and_then(|id| id.parse().ok())
+            && let Ok(column) = triggers::column_of_altering(&text.sql)
+        {
+            seen.altering.push((id, column));
         }
-        found.texts.push((name, sql));
+        seen.texts.push((text.name.clone(), text.sql.clone()));
     }
-    Ok(out)
+    Some(seen)
 }
 
 struct Registered {
@@ -301,30 +383,6 @@ fn registered(cache: &Cache, tid: u32) -> Result<Vec<Registered>> {
         });
     }
     Ok(out)
-}
-
-fn load(cache: &Cache, db: Db, tid: u32) -> Result<Option<Table>> {
-    let mut stmt = cache.fixed(TABLE)?;
-    stmt.bind_int(1, i64::from(tid))?;
-    if !stmt.step()? {
-        return Ok(None);
-    }
-    let (name, former, shape) = (stmt.string(0), json_names(stmt.text(1))?, table_id(stmt.int(2))?);
-    drop(stmt);
-    let seen = seen(cache, tid)?;
-    let now = seen.as_ref().map_or(name.as_str(), |s| s.name.as_str());
-    let Some(found) = shape::read(db, now)? else { return Ok(None) };
-    let mut columns = registered(cache, tid)?;
-    let listed = seen.as_ref().and_then(|s| s.listed.as_ref());
-    if let Some(listed) = listed {
-        follow(&mut columns, listed, found.keys.len());
-    }
-    for (id, now) in seen.iter().flat_map(|s| &s.altering) {
-        columns.iter_mut().filter(|c| c.id == *id).for_each(|c| rename(c, now));
-    }
-    let mut table = join(tid, shape, found, columns);
-    table.former = with_former(former, &name, &table.name);
-    Ok(Some(table))
 }
 
 fn with_former(mut former: Vec<String>, was: &str, now: &str) -> Vec<String> {

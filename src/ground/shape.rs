@@ -37,27 +37,14 @@ pub struct Shape {
     pub strict: bool,
     /// The key is the rowid.
     pub rowid_key: bool,
-    /// The CREATE TABLE statement.
-    pub sql: String,
+    /// `table`, `view` or `virtual`.
+    pub kind: String,
 }
 
 /// The shape of the table with this name, or None where there is no such table. Views and
 /// virtual tables are given too; `refuse` tells them apart.
 pub fn read(db: Db, name: &str) -> Result<Option<Shape>> {
-    let mut stmt = db.prepare(
-        "SELECT name, sql FROM main.sqlite_schema
-         WHERE lower(name) = lower(?1) AND type IN ('table', 'view')",
-        Prep::Once,
-    )?;
-    stmt.bind_text(1, name.as_bytes())?;
-    if !stmt.step()? {
-        return Ok(None);
-    }
-    let (name, sql) = (stmt.string(0), stmt.string(1));
-    drop(stmt);
-    let strict = is_strict(db, &name)?;
-    let mut shape =
-        Shape { name, sql, keys: Vec::new(), columns: Vec::new(), strict, rowid_key: false };
+    let Some(mut shape) = listed(db, name)? else { return Ok(None) };
     let mut info =
         db.prepare(&format!("PRAGMA main.table_xinfo({})", ident(&shape.name)), Prep::Once)?;
     while info.step()? {
@@ -67,7 +54,7 @@ pub fn read(db: Db, name: &str) -> Result<Option<Shape>> {
         let declared = info.string(2);
         let column = Column {
             name: info.string(1),
-            affinity: Affinity::of(&declared, strict),
+            affinity: Affinity::of(&declared, shape.strict),
             notnull: info.int(3) != 0,
             default: if info.is_null(4) { None } else { Some(info.string(4)) },
             pk: info.int(5),
@@ -81,14 +68,25 @@ pub fn read(db: Db, name: &str) -> Result<Option<Shape>> {
     Ok(Some(shape))
 }
 
-fn is_strict(db: Db, name: &str) -> Result<bool> {
+/// What `PRAGMA table_list` tells, which finds a name without reading the whole schema.
+fn listed(db: Db, name: &str) -> Result<Option<Shape>> {
+    if name.is_empty() || name.contains('\0') {
+        return Ok(None);
+    }
     let mut list = db.prepare(&format!("PRAGMA main.table_list({})", ident(name)), Prep::Once)?;
     while list.step()? {
         if list.text(0) == b"main" {
-            return Ok(list.int(5) != 0);
+            return Ok(Some(Shape {
+                name: list.string(1),
+                kind: list.string(2),
+                strict: list.int(5) != 0,
+                keys: Vec::new(),
+                columns: Vec::new(),
+                rowid_key: false,
+            }));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// An `INTEGER PRIMARY KEY` has no index of its own; every other key of a table with a rowid, and
@@ -112,6 +110,22 @@ fn indexes(db: Db, table: &str) -> Result<Vec<Index>> {
     let mut out = Vec::new();
     while stmt.step()? {
         out.push(Index { name: stmt.string(1), unique: stmt.int(2) != 0, origin: stmt.string(3) });
+    }
+    Ok(out)
+}
+
+/// The columns of the key's own index with their collations there, which `PRIMARY KEY(a COLLATE
+/// NOCASE)` sets apart from the column's.
+fn key_collations(db: Db, table: &str) -> Result<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for index in indexes(db, table)?.iter().filter(|i| i.origin == "pk") {
+        let sql = format!("PRAGMA main.index_xinfo({})", ident(&index.name));
+        let mut stmt = db.prepare(&sql, Prep::Once)?;
+        while stmt.step()? {
+            if stmt.int(5) != 0 {
+                out.push((stmt.string(2), stmt.string(4)));
+            }
+        }
     }
     Ok(out)
 }
@@ -145,19 +159,12 @@ pub fn refuse(db: Db, shape: &Shape) -> Result<()> {
 
 fn refuse_kind(db: Db, shape: &Shape) -> Result<()> {
     let t = &shape.name;
-    let mut list = db.prepare(&format!("PRAGMA main.table_list({})", ident(t)), Prep::Once)?;
-    let mut kind = String::new();
-    while list.step()? {
-        if list.text(0) == b"main" {
-            kind = list.string(2);
-        }
-    }
-    drop(list);
+    let kind = shape.kind.as_str();
     if kind != "table" {
         return Err(Error::refused(format!(
             "{t} is a {kind}{}; only ordinary tables can be replicated: enable the tables \
              behind it",
-            if kind == "virtual" { " table" } else { "" }
+            if kind == "view" { "" } else { " table" }
         )));
     }
     let lower = t.to_ascii_lowercase();
@@ -198,6 +205,7 @@ fn refuse_key(db: Db, shape: &Shape) -> Result<()> {
              replicas; use a key that does not collide, for example TEXT with crsql_uuid7()"
         )));
     }
+    let of_index = key_collations(db, t)?;
     for c in &shape.keys {
         if !c.notnull && !shape.rowid_key {
             return Err(Error::refused(format!(
@@ -206,8 +214,10 @@ fn refuse_key(db: Db, shape: &Shape) -> Result<()> {
                 c.name
             )));
         }
-        let collation = db.table_column(t, &c.name)?.collation;
-        if !collation.eq_ignore_ascii_case("BINARY") {
+        let declared = db.table_column(t, &c.name)?.collation;
+        let odd = |c: &String| !c.eq_ignore_ascii_case("BINARY");
+        let indexed = of_index.iter().find(|(name, _)| *name == c.name).map(|(_, c)| c.clone());
+        if let Some(collation) = [Some(declared), indexed].into_iter().flatten().find(odd) {
             return Err(Error::refused(format!(
                 "table {t}: key column {} has the collation {collation}; keys are compared byte \
                  by byte between replicas: declare it COLLATE BINARY",

@@ -5,6 +5,7 @@
 //! what each column id is called now. DROP COLUMN is refused by SQLite while a trigger names the
 //! column; its error quotes the trigger's name, which therefore says what to do.
 
+use super::Db;
 use super::quote::{ident, literal};
 use crate::words::error::{Error, Result};
 
@@ -41,6 +42,12 @@ fn name(w: &Watched<'_>, what: &str) -> Result<String> {
 
 fn list(row: &str, columns: &[&str]) -> String {
     columns.iter().map(|c| format!(", {row}.{}", ident(c))).collect()
+}
+
+/// Creates a trigger in the main database, where a bare name would mean a temporary table of the
+/// same name. The schema keeps the text without the name of the database.
+pub fn create(db: Db, sql: &str) -> Result<()> {
+    db.exec(&sql.replacen("CREATE TRIGGER ", "CREATE TRIGGER main.", 1))
 }
 
 /// The three triggers that capture writes.

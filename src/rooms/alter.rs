@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::session::Session;
 use super::{flush, held, omits, rebuilt};
-use crate::ground::catalog::{self, Seen, Table, clock_table};
+use crate::ground::catalog::{Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
 use crate::ground::triggers::{self, Watched};
@@ -68,8 +68,18 @@ pub fn reconcile_if_possible(s: &Rc<Session>, call: &str) -> Result<()> {
     })
 }
 
+/// The same for the one table that is registered under this name. The others, and the record
+/// that all agree, wait.
+pub fn reconcile_named(s: &Session, name: &str) -> Result<()> {
+    let names = s.catalog.names(&s.cache)?;
+    match names.registered(name) {
+        Some(tid) => reconcile_table(s, tid, application_has_triggers(s)?),
+        None => Ok(()),
+    }
+}
+
 fn reconcile_table(s: &Session, tid: u32, guards: bool) -> Result<()> {
-    let Some(seen) = catalog::seen(&s.cache, tid)? else {
+    let Some(seen) = s.catalog.seen(&s.cache, tid)? else {
         return reconcile_unwatched(s, tid);
     };
     let Some(table) = s.find_table(tid)? else { return Ok(()) };
@@ -122,7 +132,7 @@ pub fn application_has_triggers(s: &Session) -> Result<bool> {
     Ok(s.ask_int(
         "SELECT count(*) FROM (SELECT name, type FROM main.sqlite_schema
                                UNION ALL SELECT name, type FROM temp.sqlite_schema)
-         WHERE type = 'trigger' AND name NOT LIKE 'crsql %'",
+         WHERE type = 'trigger' AND NOT (name >= 'crsql ' AND name < 'crsql!')",
     )? > 0)
 }
 
@@ -176,7 +186,7 @@ pub fn watch(s: &Session, table: &Table) -> Result<()> {
     let mut table = table.clone();
     table.shape = shape;
     for sql in expected_triggers(&table, application_has_triggers(s)?)? {
-        s.db.exec(&sql)?;
+        triggers::create(s.db, &sql)?;
     }
     s.catalog.forget();
     s.installed()?;
@@ -188,7 +198,7 @@ fn json(names: &[String]) -> String {
 }
 
 fn drop_triggers(s: &Session, tid: u32) -> Result<()> {
-    if let Some(seen) = catalog::seen(&s.cache, tid)? {
+    if let Some(seen) = s.catalog.seen(&s.cache, tid)? {
         for (name, _) in &seen.texts {
             s.db.exec(&format!("DROP TRIGGER main.{}", ident(name)))?;
         }
@@ -253,7 +263,7 @@ pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
         flush::flush(s)?;
         reconcile(s)?;
         let table = named(s, "crsql_begin_alter", name)?;
-        let Some(seen) = catalog::seen(&s.cache, table.tid)? else { return Ok(()) };
+        let Some(seen) = s.catalog.seen(&s.cache, table.tid)? else { return Ok(()) };
         if !seen.altering.is_empty() {
             return Ok(());
         }
@@ -262,7 +272,7 @@ pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
             s.db.exec(&format!("DROP TRIGGER main.{}", ident(name)))?;
         }
         for sql in triggers::altering(&watched(&table, table.shape), &table.ids())? {
-            s.db.exec(&sql)?;
+            triggers::create(s.db, &sql)?;
         }
         s.catalog.forget();
         settle_schema(s)
@@ -278,7 +288,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         s.enlist()?;
         flush::flush(s)?;
         let table = named_or_altered(s, name)?;
-        let rebuilt = catalog::seen(&s.cache, table.tid)?.is_none();
+        let rebuilt = s.catalog.seen(&s.cache, table.tid)?.is_none();
         if let Some(found) = shape::read(s.db, &table.name)? {
             shape::refuse(s.db, &found)?;
         }
@@ -300,7 +310,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
 /// The table under this name: one whose stand-in triggers followed it, or else the register's.
 fn named_or_altered(s: &Session, name: &str) -> Result<Rc<Table>> {
     for tid in &s.catalog.names(&s.cache)?.all {
-        if let Some(seen) = catalog::seen(&s.cache, *tid)?
+        if let Some(seen) = s.catalog.seen(&s.cache, *tid)?
             && seen.name.eq_ignore_ascii_case(name)
             && let Some(table) = s.find_table(*tid)?
         {

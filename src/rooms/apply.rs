@@ -405,7 +405,7 @@ impl Merge<'_> {
 }
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
-/// have, and what is our own.
+/// have, and what is our own. Gives what was granted.
 fn grant(s: &Session, header: &Header, report: &Report) -> Result<Seen> {
     let own = s.own_id()?;
     let mut new = Deps::new();

@@ -118,20 +118,31 @@ fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
     let ValueRef::Int(tid) = args.get(0) else { return Err(not_ours()) };
     let tid = u32::try_from(tid).map_err(|_| not_ours())?;
     if !s.memory.borrow().enlisted {
-        // A trigger runs inside a statement that writes.
         if !s.db.in_write_txn() {
-            return Err(not_ours());
+            return Err(not_of_main());
         }
         s.enlist()?;
         s.installed()?;
     }
-    let table = s.table(tid)?;
-    if args.get(1) != ValueRef::Int(i64::from(table.shape)) {
+    let own = |table: &Option<Rc<Table>>| {
+        let shape = |t: &Rc<Table>| args.get(1) == ValueRef::Int(i64::from(t.shape));
+        table.as_ref().is_some_and(shape)
+    };
+    let mut table = if s.catalog.installed() { s.find_table(tid)? } else { None };
+    if !own(&table) {
         s.catalog.forget();
-        s.installed()?;
-        return s.table(tid);
+        table = if s.installed()? { s.find_table(tid)? } else { None };
     }
-    Ok(table)
+    table.filter(|t| own(&Some(Rc::clone(t)))).ok_or_else(not_of_main)
+}
+
+/// Tables are told apart by numbers, and each file counts for itself; but shape numbers begin at
+/// random.
+fn not_of_main() -> Error {
+    Error::refused(
+        "crsql's trigger is not of the main database of this connection: a replicated table can \
+         only be written where its file is main, not where it is attached",
+    )
 }
 
 fn not_ours() -> Error {

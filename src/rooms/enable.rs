@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::session::Session;
-use super::{alter, flush};
+use super::{alter, flush, held};
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape::{self, Shape};
@@ -33,34 +33,44 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
         return Ok(());
     }
     s.atomically("crsql_as_crr", || {
+        let agreed = !s.installed()? || agrees(s)?;
         if !s.installed()? {
             store::install(s.db)?;
             s.installed()?;
         }
         s.enlist()?;
         flush::flush(s)?;
-        alter::reconcile(s)?;
+        if !agreed {
+            alter::reconcile_named(s, &shape.name)?;
+        }
         if s.named(&shape.name)?.is_none_or(|t| !t.name.eq_ignore_ascii_case(&shape.name)) {
             let tid = register(s, &shape)?;
             let table = s.table(tid)?;
             alter::watch(s, &table)?;
             backfill(s, &*s.table(tid)?)?;
+            held::retry(s)?;
         }
-        alter::settle_schema(s)
+        // Other tables may have changed too: then the next reading looks at them all, once.
+        if agreed { alter::settle_schema(s) } else { Ok(()) }
     })
+}
+
+fn agrees(s: &Session) -> Result<bool> {
+    Ok(store::schema_seen(&s.cache)? == store::schema_version(&s.cache)?)
 }
 
 /// Whether the table is replicated and nothing about it needs our care.
 fn is_whole(s: &Session, name: &str) -> Result<bool> {
-    Ok(store::schema_seen(&s.cache)? == store::schema_version(&s.cache)?
-        && s.named(name)?.is_some_and(|t| t.name.eq_ignore_ascii_case(name)))
+    Ok(agrees(s)? && s.named(name)?.is_some_and(|t| t.name.eq_ignore_ascii_case(name)))
 }
 
-/// Gives the table and its columns their numbers, and makes its clock table.
+/// Gives the table its number and makes its clock table. Shape numbers begin at random: triggers
+/// of another file are known by theirs when that file is attached.
 fn register(s: &Session, shape: &Shape) -> Result<u32> {
     let mut stmt = s.db.prepare(
         "INSERT INTO crsql_tables(tid, name, shape)
-         VALUES((SELECT coalesce(max(tid), 0) + 1 FROM crsql_tables), ?1, 0) RETURNING tid",
+         VALUES((SELECT coalesce(max(tid), 0) + 1 FROM crsql_tables), ?1, random() & 16777215)
+         RETURNING tid",
         Prep::Once,
     )?;
     stmt.bind_text(1, shape.name.as_bytes())?;

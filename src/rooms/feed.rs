@@ -219,9 +219,9 @@ fn within<'s>(
     let sentinel = sentinel(&clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
     // A row that is gone without our knowing is told by crsql_check(), not by the feed.
     let gone = !cells.is_empty() && row.int(1) != 0;
-    // A row that was brought to the cap by somebody else's numbers and then written here lives on
-    // here, but nobody would take it.
-    if gone || (cells.is_empty() && sentinel.is_none()) || clock.cl > MAX_CL {
+    // Nor a row that was brought to the cap by somebody else's numbers and then written here: it
+    // lives on here, but nobody would take it.
+    if gone || clock.cl > MAX_CL || (cells.is_empty() && sentinel.is_none()) {
         return Ok(None);
     }
     let sentinel = sentinel.map(|d| d.seq);

@@ -214,7 +214,8 @@ fn group(s: &Session, batch: &Batch) -> Result<Vec<Group>> {
 fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Result<()> {
     let before = g.clock.as_ref().map_or(0, |c| c.cl);
     let was_alive = before % 2 == 1;
-    let mut alive = was_alive || before == 0 && !starts_with_insert(batch, g);
+    let was_there = was_alive || before == 0 && !starts_with_insert(batch, g);
+    let mut alive = was_there;
     let (mut died, mut life) = (false, None);
     for (n, i) in g.events.iter().enumerate() {
         let Some(event) = batch.events.get(*i as usize) else { continue };
@@ -223,7 +224,8 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Resul
                 if replaced_at_once(batch, g, n) {
                     continue;
                 }
-                died |= alive;
+                // The death of a row that was born in here is nobody's concern.
+                died |= was_there;
                 alive = false;
                 life = Some(*i as usize);
             }

@@ -13,8 +13,7 @@ pub fn ensure(s: &Session) -> Result<()> {
     if s.guarded.get() == s.catalog.version() {
         return Ok(());
     }
-    let there = alter::application_has_triggers(s)?;
-    if there {
+    if alter::application_has_triggers(s)? {
         for tid in s.catalog.names(&s.cache)?.all.clone() {
             if is_bare(s, tid)?
                 && let Some(table) = s.find_table(tid)?
@@ -26,13 +25,7 @@ pub fn ensure(s: &Session) -> Result<()> {
     }
     s.installed()?;
     s.guarded.set(s.catalog.version());
-    s.application_triggers.set(there);
     Ok(())
-}
-
-/// Whether the application has triggers, as `ensure` found.
-pub fn application_has_triggers(s: &Session) -> bool {
-    s.application_triggers.get()
 }
 
 /// Whether a table has our triggers and no guards among them.

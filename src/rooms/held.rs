@@ -36,7 +36,8 @@ const PUT: Fixed = Fixed(
 );
 const ROW_LIFE: Fixed = Fixed(
     64,
-    "SELECT cl, reason FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 ORDER BY cl DESC, seq",
+    "SELECT max(cl), max(iif(reason LIKE 'the row waits: %', cl, 0)) FROM crsql_held
+     WHERE \"table\" = ?1 AND pk = ?2 AND reason NOT LIKE 'its clock is %'",
 );
 const DROP_OLD: Fixed =
     Fixed(65, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cl < ?3");
@@ -126,15 +127,17 @@ fn not_a_site() -> Error {
     Error::corrupt("crsql_held has a site that does not have 16 bytes")
 }
 
-/// The greatest causal length that is held of a row, and why; 0 where nothing is.
-pub fn row_life(s: &Session, table: &str, pk: &[u8]) -> Result<(u64, String)> {
+/// What is held of a row: its greatest causal length, and that of its held creation; 0 where there
+/// is none. What waits for its clock does not count: it may wait for ever.
+pub fn row_life(s: &Session, table: &str, pk: &[u8]) -> Result<(u64, u64)> {
     if !any(s)? {
-        return Ok((0, String::new()));
+        return Ok((0, 0));
     }
     let mut stmt = s.cache.fixed(ROW_LIFE)?;
     stmt.bind_text(1, table.as_bytes())?;
     stmt.bind_blob(2, pk)?;
-    Ok(if stmt.step()? { (log::count(stmt.int(0))?, stmt.string(1)) } else { (0, String::new()) })
+    stmt.step()?;
+    Ok((log::count(stmt.int(0))?, log::count(stmt.int(1))?))
 }
 
 /// Drops what is held of a row below a causal length that the row has reached.
@@ -183,7 +186,9 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {
         return Ok(false);
     }
-    drop_below(s, &c.table, &c.pk, c.cl)?;
+    if !reason.starts_with(AHEAD) {
+        drop_below(s, &c.table, &c.pk, c.cl)?;
+    }
     let mut stmt = s.cache.fixed(PUT)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
@@ -203,6 +208,8 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     Ok(true)
 }
 
+/// The beginning of the reason of a change that waits because its row's creation was refused.
+pub const ROW: &str = "the row waits: ";
 /// The beginning of the reason of a change whose stamp is too far ahead of our clock.
 pub const AHEAD: &str = "its clock is ";
 

@@ -7,7 +7,6 @@
 use std::rc::Rc;
 
 use super::feed::HeldChange;
-use super::guard;
 use super::held::{self, Whole};
 use super::identity;
 use super::log;
@@ -95,12 +94,13 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
         return Ok(Outcome { superseded: all, ..Outcome::default() });
     }
     if inc.cl > local && held::any(s)? {
-        let (waits, why) = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
-        if waits > inc.cl {
+        let (life, creation) = held::row_life(s, &inc.table.name, &inc.key.pk()?)?;
+        if life > inc.cl {
             return Ok(Outcome { superseded: all, ..Outcome::default() });
         }
-        if waits == inc.cl && waits % 2 == 1 {
-            return hold_row(s, inc, inc.cells, &why);
+        if creation == inc.cl && creation % 2 == 1 {
+            let reason = format!("{}its creation is held", held::ROW);
+            return hold_row(s, inc, inc.cells, &reason);
         }
     }
     if inc.cl % 2 == 0 {
@@ -157,8 +157,10 @@ fn merge_dead(
         return merge_sentinel(s, inc, c.clone(), dot, sink);
     }
     if clock.is_some_and(RowClock::alive) {
-        let done = attempt(s, || rows::delete(s, inc.table, inc.key));
-        if let Some(reason) = soft(s, done)? {
+        let done = s.merging(|| rows::delete(s, inc.table, inc.key));
+        if let Some(reason) = soft(s, done)?
+            && rows::read(s, inc.table, inc.key)?.is_some()
+        {
             return hold_row(s, inc, &[], &reason);
         }
         s.memory.borrow_mut().rows_impacted += 1;
@@ -203,7 +205,7 @@ fn merge_life(
 ) -> Result<Outcome> {
     let written = by_column(fit);
     let there = clock.is_some_and(RowClock::alive);
-    let done = attempt(s, || {
+    let done = s.merging(|| {
         if there {
             return unchecked::write(s, || rows::reset(s, inc.table, inc.key, &written));
         }
@@ -213,8 +215,10 @@ fn merge_life(
             done => done,
         })
     });
-    if let Some(reason) = soft(s, done)? {
-        return hold_row(s, inc, fit, &reason);
+    if let Some(reason) = soft(s, done)?
+        && !stands(s, inc, &written)?
+    {
+        return hold_row(s, inc, fit, &format!("{}{reason}", held::ROW));
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
     let life = inc.sentinel.map(|seq| Dot { txn: inc.txn, seq });
@@ -249,8 +253,10 @@ fn merge_cells(
     if !winners.is_empty() {
         let written = by_column(&winners);
         let done =
-            attempt(s, || unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
-        if let Some(reason) = soft(s, done)? {
+            s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
+        if let Some(reason) = soft(s, done)?
+            && !stands(s, inc, &written)?
+        {
             out.add(hold_row(s, inc, &winners, &reason)?);
             return Ok(out);
         }
@@ -363,23 +369,6 @@ fn is_key_conflict(code: i32) -> bool {
     code == PRIMARYKEY || code == ROWID
 }
 
-/// Tries to write the row. `RAISE(FAIL)` in a trigger of the application ends a statement without
-/// undoing it, so where there are such triggers, and SQLite can, the try has a savepoint.
-fn attempt(s: &Session, write: impl FnOnce() -> Result<()>) -> Result<()> {
-    if !guard::application_has_triggers(s) || s.db.write_statement_running() {
-        return s.merging(write);
-    }
-    s.db.exec("SAVEPOINT crsql_row")?;
-    let done = s.merging(write);
-    if done.is_err() && s.memory.borrow().enlisted {
-        s.db.exec("ROLLBACK TO crsql_row")?;
-    }
-    if s.memory.borrow().enlisted {
-        s.db.exec("RELEASE crsql_row")?;
-    }
-    done
-}
-
 /// Errors that are about this row become the reason to hold it; all others end the merge. So does
 /// a trigger that rolled the transaction back: nothing is left to hold the row in.
 fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
@@ -390,6 +379,13 @@ fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
         Err(e) if matches!(e.code & 0xff, 1 | CONSTRAINT | 20) => Ok(Some(e.text)),
         Err(e) => Err(e),
     }
+}
+
+/// Whether the row is there with these values: RAISE(FAIL) in a trigger after the write is an error
+/// and leaves what was written.
+fn stands(s: &Session, inc: &Incoming<'_>, written: &[Written<'_>]) -> Result<bool> {
+    let Some(row) = rows::read(s, inc.table, inc.key)? else { return Ok(false) };
+    Ok(written.iter().all(|(at, v)| row.value(*at as i32) == *v))
 }
 
 fn whole(inc: &Incoming<'_>, cid: &str, val: ValueRef<'_>, v: u64, seq: u64) -> Result<Whole> {

@@ -14,7 +14,7 @@ const STANDING: Fixed = Fixed(100, "SELECT pulled, acked FROM crsql_peers WHERE 
 const PULLED: Fixed = Fixed(
     101,
     "INSERT INTO crsql_peers(site_id, pulled, pulled_at) VALUES(?1, ?2, ?3)
-     ON CONFLICT(site_id) DO UPDATE SET pulled = ?2, pulled_at = ?3, last_error = NULL",
+     ON CONFLICT(site_id) DO UPDATE SET pulled = ?2, pulled_at = ?3",
 );
 const ACKED: Fixed = Fixed(
     102,
@@ -26,6 +26,11 @@ const FAILED: Fixed = Fixed(
     "INSERT INTO crsql_peers(site_id, last_error, last_error_at) VALUES(?1, ?2, ?3)
      ON CONFLICT(site_id) DO UPDATE SET last_error = ?2, last_error_at = ?3",
 );
+const FINE: Fixed = Fixed(
+    105,
+    "UPDATE crsql_peers SET last_error = NULL, last_error_at = NULL
+     WHERE site_id = ?1 AND last_error IS NOT NULL",
+);
 const ACKED_ALL: Fixed = Fixed(104, "SELECT acked FROM crsql_peers WHERE acked IS NOT NULL");
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +41,11 @@ enum Which {
 
 /// We have what the maker of this vector had.
 pub fn pulled(s: &Session, vector: &Vector) -> Result<()> {
-    note(s, vector, Which::Pulled)
+    note(s, vector, Which::Pulled)?;
+    let Some(peer) = vector.site else { return Ok(()) };
+    let mut stmt = s.cache.fixed(FINE)?;
+    stmt.bind_blob(1, &peer)?;
+    stmt.run()
 }
 
 /// The maker of this vector has what it says.

@@ -36,15 +36,13 @@ pub struct Session {
     /// The schema (its version, and how often it was thrown away) with which register and triggers
     /// were last seen to agree.
     pub agreed: Cell<(i64, i32)>,
-    /// What was last read of the file's coverage, and at which data version.
-    pub known: RefCell<Option<(u32, Rc<Known>)>>,
     /// The state of the schema for which every table was seen to have its guards.
     pub guarded: Cell<(i64, i32)>,
-    /// Whether the application was seen to have triggers then.
-    pub application_triggers: Cell<bool>,
     /// A site that this file was until an exchange row by row showed a fork: what that exchange
     /// left out because the site was thought to be ours is still missing.
     pub unsure: Cell<Option<u32>>,
+    /// What was last read of the file's coverage, and at which data version.
+    pub known: RefCell<Option<(u32, Rc<Known>)>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -70,10 +68,9 @@ impl Session {
             sites: Sites::default(),
             memory: RefCell::default(),
             agreed: Cell::new((-1, 0)),
-            known: RefCell::default(),
             guarded: Cell::new((-1, 0)),
-            application_triggers: Cell::new(false),
             unsure: Cell::new(None),
+            known: RefCell::default(),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -84,8 +81,8 @@ impl Session {
         self.sites.forget();
         self.catalog.forget();
         self.agreed.set((-1, 0));
-        self.known.borrow_mut().take();
         self.guarded.set((-1, 0));
+        self.known.borrow_mut().take();
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.

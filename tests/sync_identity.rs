@@ -1,0 +1,247 @@
+//! The promise: a copied file, a restored backup and a virtual machine's snapshot are noticed
+//! when they meet somebody who knows more; the file takes a new identity, keeps what it wrote,
+//! pulls what it lost, and in the end all replicas are equal and no write is gone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::sync::{WAYS, Way, apply, assert_equal, everything, pull, settle, vector};
+use common::{int, memory, one, open, rows, run};
+use rusqlite::Connection;
+use std::path::Path;
+
+const T: &str = "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v, w); SELECT crsql_as_crr('t');";
+
+fn site(db: &Connection) -> String {
+    one(db, "SELECT hex(crsql_site_id())")
+}
+
+fn keys(db: &Connection) -> String {
+    one(db, "SELECT group_concat(k, ' ') FROM (SELECT k FROM t ORDER BY k)")
+}
+
+fn made(path: &Path) -> Connection {
+    let db = open(path);
+    run(&db, T);
+    db
+}
+
+fn peer() -> Connection {
+    let db = memory();
+    run(&db, T);
+    db
+}
+
+/// Copies the file; both go on. `sync` says what a peer saw before the copy.
+fn copied(way: Way, sync_before: bool, first_who: usize) {
+    let case = format!("{way:?}, peer before: {sync_before}, first: {first_who}");
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    let b = peer();
+    {
+        let a = made(&here);
+        run(&a, "INSERT INTO t VALUES('old1', 1, 1); INSERT INTO t VALUES('old2', 1, 1)");
+        if sync_before {
+            way.pull(&b, &a);
+            way.pull(&a, &b);
+        }
+        run(&a, "INSERT INTO t VALUES('late', 1, 1)");
+    }
+    std::fs::copy(&here, &there).unwrap();
+    let twins = [open(&here), open(&there)];
+    for (n, db) in twins.iter().enumerate() {
+        run(db, &format!("INSERT INTO t VALUES('twin{n}', 1, 1)"));
+        run(db, &format!("UPDATE t SET v = 'by {n}' WHERE k = 'old1'"));
+        run(db, &format!("UPDATE t SET w = 'by {n}' WHERE k = 'old2'"));
+        run(db, &format!("INSERT INTO t VALUES('more{n}', 1, 1); DELETE FROM t WHERE k = 'late'"));
+    }
+    run(&twins[1], "INSERT INTO t VALUES('extra', 1, 1)");
+    let order = [first_who, 1 - first_who];
+    for _ in 0..4 {
+        for n in order {
+            way.pull(&b, &twins[n]);
+            way.pull(&twins[n], &b);
+        }
+    }
+    assert_ne!(site(&twins[0]), site(&twins[1]), "{case}: one of them took a new identity");
+    assert_eq!(keys(&b), "extra more0 more1 old1 old2 twin0 twin1", "{case}");
+    assert_equal(&[&b, &twins[0], &twins[1]]);
+    for db in &twins {
+        run(db, "INSERT INTO t VALUES(hex(randomblob(8)), 'after', 1)");
+        way.pull(&b, db);
+    }
+    for db in &twins {
+        way.pull(db, &b);
+    }
+    assert_equal(&[&b, &twins[0], &twins[1]]);
+    assert_eq!(int(&b, "SELECT count(*) FROM t WHERE v = 'after'"), 2, "{case}");
+    let c = peer();
+    settle(&[&b, &c]);
+    assert_equal(&[&b, &c]);
+}
+
+#[test]
+fn i1_a_copied_file_and_its_original_both_keep_what_they_wrote() {
+    for way in WAYS {
+        for sync_before in [true, false] {
+            for first in [0, 1] {
+                copied(way, sync_before, first);
+            }
+        }
+    }
+}
+
+/// The twins meet each other first, with no third in between.
+#[test]
+fn i1_twins_that_meet_each_other_part() {
+    for way in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        drop({
+            let a = made(&here);
+            run(&a, "INSERT INTO t VALUES('old', 1, 1)");
+            a
+        });
+        std::fs::copy(&here, &there).unwrap();
+        let (a, b) = (open(&here), open(&there));
+        run(&a, "INSERT INTO t VALUES('a1', 1, 1)");
+        run(&b, "INSERT INTO t VALUES('b1', 1, 1); INSERT INTO t VALUES('b2', 1, 1)");
+        for _ in 0..3 {
+            way.pull(&a, &b);
+            way.pull(&b, &a);
+        }
+        assert_ne!(site(&a), site(&b), "{way:?}");
+        assert_eq!(keys(&a), "a1 b1 b2 old", "{way:?}");
+        assert_equal(&[&a, &b]);
+    }
+}
+
+/// An older backup is put back: peers hold versions that the file no longer has, and the file
+/// gives their numbers to other writes.
+#[test]
+fn i2_a_restored_backup_pulls_what_it_lost_and_keeps_what_it_wrote() {
+    for way in WAYS {
+        for writes_before_meeting in [0, 1, 3] {
+            let dir = tempfile::tempdir().unwrap();
+            let (here, backup) = (dir.path().join("a.db"), dir.path().join("backup.db"));
+            let (b, case) = (peer(), format!("{way:?} {writes_before_meeting}"));
+            {
+                let a = made(&here);
+                run(&a, "INSERT INTO t VALUES('one', 1, 1)");
+                way.pull(&b, &a);
+                way.pull(&a, &b);
+                a.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+                run(&a, "INSERT INTO t VALUES('two', 1, 1); INSERT INTO t VALUES('three', 1, 1)");
+                way.pull(&b, &a);
+            }
+            std::fs::copy(&backup, &here).unwrap();
+            let a = open(&here);
+            let old = site(&a);
+            for n in 0..writes_before_meeting {
+                run(&a, &format!("INSERT INTO t VALUES('new{n}', 1, 1)"));
+            }
+            for _ in 0..3 {
+                way.pull(&a, &b);
+                way.pull(&b, &a);
+            }
+            assert_ne!(site(&a), old, "{case}");
+            let wanted = 3 + writes_before_meeting;
+            assert_eq!(int(&b, "SELECT count(*) FROM t"), wanted, "{case}: {}", keys(&b));
+            assert_equal(&[&a, &b]);
+            assert_eq!(int(&a, "SELECT json_extract(crsql_vector(), '$.epoch')"), 1, "{case}");
+        }
+    }
+}
+
+/// A restored backup sends before it has pulled: its numbers come a second time with other stamps.
+/// The receiver cuts that site, keeps the rest, and all heals at the next meeting.
+#[test]
+fn i2_a_receiver_cuts_the_second_writer_of_a_site() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, backup) = (dir.path().join("a.db"), dir.path().join("backup.db"));
+    let (b, c) = (peer(), peer());
+    run(&c, "INSERT INTO t VALUES('c', 1, 1)");
+    {
+        let a = made(&here);
+        run(&a, "INSERT INTO t VALUES('one', 1, 1)");
+        a.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+        run(&a, "INSERT INTO t VALUES('lost', 1, 1)");
+        pull(&b, &a);
+    }
+    std::fs::copy(&backup, &here).unwrap();
+    let a = open(&here);
+    run(&a, "INSERT INTO t VALUES('new', 1, 1)");
+    pull(&a, &c);
+    let report = apply(&b, &everything(&a));
+    assert_eq!(report["cut"][0]["reason"], "two files write as this site", "{report}");
+    assert_eq!(keys(&b), "c lost one", "the others flow");
+    assert!(one(&b, "SELECT detail FROM crsql_check()").contains("two files write as site"));
+    settle(&[&a, &b, &c]);
+    assert_equal(&[&a, &b, &c]);
+    assert_eq!(keys(&b), "c lost new one");
+}
+
+/// The recipe: `crsql_new_site()` right after restoring or copying.
+#[test]
+fn i2_a_new_site_on_purpose_needs_no_healing() {
+    for way in WAYS {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        drop({
+            let a = made(&here);
+            run(&a, "INSERT INTO t VALUES('old', 1, 1)");
+            a
+        });
+        std::fs::copy(&here, &there).unwrap();
+        let (a, b) = (open(&here), open(&there));
+        let old = site(&b);
+        let new = one(&b, "SELECT hex(crsql_new_site())");
+        assert!(new != old && new == site(&b) && site(&a) == old);
+        assert_eq!(int(&b, "SELECT crsql_db_version()"), 0);
+        run(&a, "INSERT INTO t VALUES('a', 1, 1)");
+        run(&b, "INSERT INTO t VALUES('b', 1, 1)");
+        let hidden = rows(&b, "SELECT ordinal FROM crsql_site_id WHERE site_id = crsql_site_id()");
+        assert_eq!(hidden, ["0"]);
+        way.pull(&a, &b);
+        way.pull(&b, &a);
+        assert_eq!((site(&a), site(&b)), (old, new), "{way:?}");
+        assert_equal(&[&a, &b]);
+        assert_eq!(keys(&a), "a b old");
+        assert!(rows(&a, "SELECT * FROM crsql_check()").is_empty());
+    }
+}
+
+/// In an open transaction a new site takes over what is written from then on.
+#[test]
+fn i2_a_new_site_inside_a_transaction() {
+    let (a, b) = (peer(), peer());
+    run(&a, "INSERT INTO t VALUES('one', 1, 1)");
+    run(
+        &a,
+        "BEGIN; INSERT INTO t VALUES('two', 1, 1); SELECT crsql_new_site();
+             INSERT INTO t VALUES('three', 1, 1); UPDATE t SET v = 2 WHERE k = 'two'; COMMIT",
+    );
+    run(&a, "BEGIN; INSERT INTO t VALUES('four', 1, 1); SELECT crsql_new_site(); ROLLBACK");
+    run(&a, "INSERT INTO t VALUES('five', 1, 1)");
+    settle(&[&a, &b]);
+    assert_equal(&[&a, &b]);
+    assert_eq!(keys(&b), "five one three two");
+    assert_eq!(int(&a, "SELECT count(*) FROM crsql_sites WHERE retired IS NOT NULL"), 1);
+}
+
+#[test]
+fn i3_the_identity_is_made_when_it_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let a = open(&path);
+    assert_eq!(int(&a, "SELECT count(*) FROM sqlite_schema"), 0, "loading touches nothing");
+    assert_eq!(int(&a, "SELECT length(crsql_site_id())"), 16);
+    let seen: serde_json::Value = serde_json::from_str(&vector(&a)).unwrap();
+    assert_eq!(seen["site"], one(&a, "SELECT lower(hex(crsql_site_id()))").as_str());
+    let b = open(&path);
+    assert_eq!(site(&a), site(&b));
+    run(&b, "PRAGMA query_only = ON");
+    assert_eq!(site(&a), site(&b));
+    assert_ne!(site(&a), site(&memory()));
+}

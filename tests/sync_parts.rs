@@ -1,0 +1,143 @@
+//! The promise: a transaction of any size travels in parts that fit, is applied only when whole,
+//! and a transfer goes on where it stopped, whoever was restarted in between.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::sync::{apply, assert_equal, changeset, pull_in, two, vector};
+use common::{Seeded, int, memory, one, open, rows, run};
+use rusqlite::Connection;
+
+const T: &str = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v, w); SELECT crsql_as_crr('t');";
+
+fn many(db: &Connection, from: i64, n: i64) {
+    run(
+        db,
+        &format!(
+            "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n LIMIT {n})
+             INSERT INTO t SELECT i, hex(randomblob(30)), i FROM n"
+        ),
+    );
+}
+
+#[test]
+fn f8_a_huge_transaction_comes_in_parts_and_is_applied_whole() {
+    let (a, b) = two(T);
+    many(&a, 1, 2000);
+    run(&a, "INSERT INTO t VALUES(9999, 'after', 1)");
+    run(&b, "INSERT INTO t VALUES(-1, 'b', 1)");
+    let mut parts = 0;
+    while let Some(blob) = changeset(&a, &vector(&b), Some(4096)) {
+        assert!(blob.len() < 12_000, "{}", blob.len());
+        let there = int(&b, "SELECT count(*) FROM t");
+        assert!(there == 1 || there >= 2001, "{there} rows of a transaction");
+        apply(&b, &blob);
+        apply(&b, &blob);
+        parts += 1;
+    }
+    assert!(parts > 20, "{parts}");
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_staged"), 0);
+    pull_in(&a, &b, Some(100));
+    assert_equal(&[&a, &b]);
+}
+
+#[test]
+fn f8_a_transfer_goes_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    {
+        let a = open(&from);
+        run(&a, T);
+        many(&a, 1, 600);
+        run(&open(&to), T);
+    }
+    for round in 0.. {
+        let (a, b) = (open(&from), open(&to));
+        let Some(blob) = changeset(&a, &vector(&b), Some(3000)) else { break };
+        let before = one(&b, "SELECT crsql_vector() ->> '$.parts'");
+        apply(&b, &blob);
+        assert_ne!(before, one(&b, "SELECT crsql_vector() ->> '$.parts'"), "it went on");
+        assert!(round < 100);
+    }
+    assert_equal(&[&open(&from), &open(&to)]);
+}
+
+/// Parts arrive in any order and many times, from two senders that cut them in different places.
+#[test]
+fn f8_parts_in_any_order_from_several_senders() {
+    for seed in 0..15 {
+        let r = &mut Seeded(seed);
+        let (a, c) = two(T);
+        many(&a, 1, 150);
+        run(&a, "BEGIN; UPDATE t SET w = w + 1; DELETE FROM t WHERE k % 7 = 0; COMMIT");
+        pull_in(&c, &a, None);
+        let mut parts = Vec::new();
+        for (from, max) in [(&a, 900), (&c, 1400)] {
+            let d = memory();
+            run(&d, T);
+            while let Some(blob) = changeset(from, &vector(&d), Some(max)) {
+                apply(&d, &blob);
+                parts.push(blob);
+            }
+            assert_equal(&[&a, &d]);
+        }
+        let b = memory();
+        run(&b, T);
+        for _ in 0..parts.len() * 2 {
+            apply(&b, &r.pick(&parts).clone());
+            let n = int(&b, "SELECT count(*) FROM t");
+            assert!(n == 0 || n == 150 || n == 129, "seed {seed}: {n} rows");
+        }
+        pull_in(&b, &c, Some(700));
+        assert_equal(&[&a, &b, &c]);
+        assert_eq!(int(&b, "SELECT count(*) FROM crsql_staged"), 0, "seed {seed}");
+    }
+}
+
+/// The sender writes over half of the transaction between two parts. What is left of it arrives,
+/// and what was written over comes with the transaction that did it.
+#[test]
+fn f8_the_sender_writes_on_between_the_parts() {
+    for at in [1, 3, 5] {
+        let (a, b) = two(T);
+        many(&a, 1, 200);
+        for round in 0..100 {
+            let Some(blob) = changeset(&a, &vector(&b), Some(2000)) else { break };
+            apply(&b, &blob);
+            if round == at {
+                run(&a, "UPDATE t SET v = 'late' WHERE k % 3 = 0; DELETE FROM t WHERE k % 5 = 0");
+            }
+            assert!(round < 90, "it does not end");
+        }
+        assert_equal(&[&a, &b]);
+        assert!(rows(&b, "SELECT * FROM crsql_held").is_empty());
+    }
+}
+
+/// Between two parts the whole transaction is written over: nothing is left to make it whole with.
+#[test]
+fn f8_the_rest_of_a_transaction_vanishes_between_the_parts() {
+    let (a, b) = two(T);
+    many(&a, 1, 200);
+    let blob = changeset(&a, &vector(&b), Some(2000)).unwrap();
+    apply(&b, &blob);
+    run(&a, "UPDATE t SET v = 'x', w = 'y'");
+    pull_in(&b, &a, Some(2000));
+    assert_equal(&[&a, &b]);
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_staged"), 0);
+}
+
+/// A part that comes inside the caller's own transaction goes with it.
+#[test]
+fn f8_parts_obey_the_callers_transaction() {
+    let (a, b) = two(T);
+    many(&a, 1, 100);
+    let before = vector(&b);
+    run(&b, "BEGIN");
+    apply(&b, &changeset(&a, &before, Some(2000)).unwrap());
+    run(&b, "ROLLBACK");
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_staged"), 0);
+    pull_in(&b, &a, Some(2000));
+    assert_equal(&[&a, &b]);
+}
