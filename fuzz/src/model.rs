@@ -99,6 +99,24 @@ pub fn write(model: &Model) -> Result<Vec<u8>> {
     out.finish(model.header.clone())
 }
 
+/// Whether no two changes of a transaction stand at one place.
+pub fn places_differ(items: &[Item]) -> bool {
+    let mut places: Vec<u64> = Vec::new();
+    for item in items {
+        match item {
+            Item::Row { sentinel, cells, .. } => {
+                places.extend(sentinel);
+                places.extend(cells.iter().map(|c| c.1));
+            }
+            Item::Held(h) => places.push(h.seq),
+        }
+    }
+    let count = places.len();
+    places.sort_unstable();
+    places.dedup();
+    places.len() == count
+}
+
 /// Says something else; `other` is a model to take things from.
 pub fn change(rng: &mut Rng, model: &mut Model, other: &Model) {
     for _ in 0..1 + rng.below(5) {

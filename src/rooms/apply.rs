@@ -147,6 +147,9 @@ fn transaction<'a>(
         staged::forget(s, name)?;
         return apply_txn(s, inbound, name, Source::Here(txn, cells), report);
     };
+    // What cannot be read would be found out only by the last part, again and again.
+    let mut items = txn.items();
+    while items.next(cells)?.is_some() {}
     staged::put(s, name, part, inbound.bytes)?;
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
@@ -345,6 +348,11 @@ impl Merge<'_> {
         fit.clear();
         for c in cells {
             let stamp = c.stamp.unwrap_or(self.own_stamp);
+            if stamp == 0 {
+                return Err(Error::rejected(
+                    "this changeset is REJECTED: a cell has the stamp 0, which is no time at all",
+                ));
+            }
             match mapped.column(c.column) {
                 Ok(at) => fit.push(InCell { at, seq: c.seq, stamp, val: c.val }),
                 Err(reason) => {
