@@ -409,7 +409,7 @@ fn rename(column: &mut Registered, now: &str) {
 }
 
 fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
-    let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
+    let mut next_id = columns.iter().map(|c| c.id.saturating_add(1)).max().unwrap_or(0);
     let watched = columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
     let mut cols = Vec::new();
     let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();

@@ -39,9 +39,9 @@ struct Inbound<'a> {
 /// Applies a changeset; gives the report as JSON.
 pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
     let changeset = changeset::decode(bytes)?;
-    identity::ensure(s)?;
     let inside = !s.db.autocommit();
     let report = s.atomically("crsql_apply", || {
+        identity::ensure(s)?;
         s.enlist()?;
         flush::flush(s)?;
         if inside {
@@ -69,6 +69,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
         let txn = txn?;
+        covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
     let seen = grant(s, header, &report)?;
@@ -78,6 +79,20 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
     Ok(report)
+}
+
+/// What is whole has to be covered: else it would be here and nobody could get it from us.
+fn covered(header: &Header, head: &TxnHead) -> Result<()> {
+    let spans = header.coverage.get(&head.site).map(Vec::as_slice).unwrap_or_default();
+    let at = spans.partition_point(|span| span.hi < head.version);
+    if head.part.is_some() || spans.get(at).is_some_and(|span| span.lo <= head.version) {
+        return Ok(());
+    }
+    Err(Error::rejected(format!(
+        "this changeset is REJECTED: it has version {} of site {} and does not cover it",
+        head.version,
+        hex16(&head.site)
+    )))
 }
 
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
@@ -133,6 +148,9 @@ fn transaction<'a>(
         staged::forget(s, name)?;
         return apply_txn(s, inbound, name, Source::Here(txn, cells), report);
     };
+    // What cannot be read would be found out only by the last part, again and again.
+    let mut items = txn.items();
+    while items.next(cells)?.is_some() {}
     staged::put(s, name, part, inbound.bytes)?;
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
@@ -333,6 +351,11 @@ impl Merge<'_> {
         fit.clear();
         for c in cells {
             let stamp = c.stamp.unwrap_or(self.own_stamp);
+            if stamp == 0 {
+                return Err(Error::rejected(
+                    "this changeset is REJECTED: a cell has the stamp 0, which is no time at all",
+                ));
+            }
             match mapped.column(c.column) {
                 Ok(at) => fit.push(InCell { at, seq: c.seq, stamp, val: c.val }),
                 Err(reason) => {

@@ -88,6 +88,12 @@ fn read_known(s: &Session) -> Result<Known> {
             Entry::Vacant(slot) => slot.insert((s.site_id(site)?, Vec::new())),
         };
         let (lo, hi) = (count(stmt.int(1))?, count(stmt.int(2))?);
+        let after = spans.1.last().map_or(0, |before| before.hi);
+        if lo <= after || hi < lo {
+            return Err(Error::corrupt(format!(
+                "crsql_coverage has a range from {lo} to {hi} after {after}"
+            )));
+        }
         spans.1.push(Span { lo, hi, stamp: count(stmt.int(3))? });
     }
     drop(stmt);

@@ -15,6 +15,7 @@ use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
+use crate::words::key::Key;
 use crate::words::value::ValueRef;
 
 const ANY: Fixed = Fixed(60, "SELECT EXISTS(SELECT 1 FROM crsql_held)");
@@ -96,7 +97,7 @@ fn read_change(stmt: &crate::ground::Stmt) -> Result<HeldChange> {
         pk: stmt.blob(1).to_vec(),
         cid: stmt.string(2),
         val: stmt.value(3).to_owned(),
-        col_version: log::count(stmt.int(4))?,
+        col_version: log::any_count(stmt.int(4))?,
         cl: log::count(stmt.int(5))?,
         seq: log::count(stmt.int(6))?,
     })
@@ -152,6 +153,13 @@ pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
     stmt.run()
 }
 
+/// Whether the row is here with a greater causal length than the change has.
+fn is_below(s: &Session, c: &HeldChange) -> Result<bool> {
+    let Some(table) = s.named(&c.table)? else { return Ok(false) };
+    let Ok(key) = Key::from_pk(table.kind, table.keys.len(), &c.pk) else { return Ok(false) };
+    Ok(log::clock_of(s, table.tid, key.borrow())?.is_some_and(|clock| clock.cl > c.cl))
+}
+
 /// Whether a change is held in the place of this one that beats it or is it; None where none is.
 fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     let c = &w.change;
@@ -164,7 +172,7 @@ fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     }
     let standing = (
         log::count(stmt.int(0))?,
-        log::count(stmt.int(1))?,
+        log::any_count(stmt.int(1))?,
         stmt.blob(2).to_vec(),
         log::count(stmt.int(3))?,
         log::count(stmt.int(4))?,
@@ -187,10 +195,11 @@ fn remove(s: &Session, c: &HeldChange) -> Result<()> {
     Ok(())
 }
 
-/// Holds a change, unless what is held of its cell beats it. Gives whether it is held now.
+/// Holds a change, unless its row has gone on or what is held of its cell beats it. Gives whether
+/// it is held now.
 pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
     let c = &w.change;
-    if standing(s, w)? == Some(true) {
+    if is_below(s, c)? || standing(s, w)? == Some(true) {
         return Ok(false);
     }
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {

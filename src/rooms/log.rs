@@ -9,7 +9,7 @@ use crate::ground::cache::{Fixed, Slot};
 use crate::ground::catalog::clock_table;
 use crate::ground::store;
 use crate::words::clock;
-use crate::words::dot::{Dot, Txn};
+use crate::words::dot::{Dot, MAX_COUNT, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::keylist::{self, Entry, KeyRef};
@@ -151,7 +151,11 @@ pub fn next_version(s: &Session, site: u32, after: u64, to: u64) -> Result<Optio
     if !stmt.step()? {
         return Ok(None);
     }
-    Ok(Some(count(stmt.int(0))?))
+    let version = count(stmt.int(0))?;
+    if version <= after {
+        return Err(Error::corrupt("crsql_log has a version that is not an integer"));
+    }
+    Ok(Some(version))
 }
 
 /// The rows that a transaction touched, from one part on: at most `parts` parts. Gives the part
@@ -340,8 +344,16 @@ pub fn stamp_of(s: &Session, dot: Dot, own: Option<u64>) -> Result<u64> {
     }
 }
 
-/// A count as our tables hold it.
+/// A count as our tables hold it: nobody ever writes one above 2^53 - 1.
 pub fn count(i: i64) -> Result<u64> {
+    match u64::try_from(i) {
+        Ok(n) if n <= MAX_COUNT => Ok(n),
+        _ => Err(Error::corrupt(format!("{i} is not a count"))),
+    }
+}
+
+/// The version of a held cell, which may be of any size.
+pub fn any_count(i: i64) -> Result<u64> {
     u64::try_from(i).map_err(|_| Error::corrupt(format!("{i} is not a count")))
 }
 

@@ -49,6 +49,15 @@ pub struct Session {
     own_write: RefCell<Option<(u32, Key)>>,
 }
 
+/// Something that is done at the end, even if a panic ends it.
+struct Over<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Over<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 impl Session {
     /// The session of a connection that just loaded us. Touches no file.
     pub fn new(db: Db) -> Self {
@@ -133,10 +142,11 @@ impl Session {
     /// Runs a piece of work as a merge: what is written is not captured.
     pub fn merging<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.merging.set(self.merging.get() + 1);
-        let done = work();
-        self.merging.set(self.merging.get() - 1);
-        self.own_write.borrow_mut().take();
-        done
+        let _over = Over(|| {
+            self.merging.set(self.merging.get() - 1);
+            self.own_write.borrow_mut().take();
+        });
+        work()
     }
 
     /// Whether a merge runs.
@@ -179,12 +189,18 @@ impl Session {
             )));
         }
         self.cache.fixed(SAVEPOINT)?.run()?;
+        let returned = Cell::new(false);
+        let panicked = Over(|| {
+            if !returned.get() {
+                let _ = self.put_back();
+            }
+        });
         let done = work().and_then(|v| self.cache.fixed(RELEASE)?.run().map(|()| v));
+        returned.set(true);
+        drop(panicked);
         if done.is_err() {
-            self.forget();
             // An error that made SQLite roll the whole transaction back took the savepoint along.
-            let undone =
-                self.db.exec("ROLLBACK TO crsql").and_then(|()| self.db.exec("RELEASE crsql"));
+            let undone = self.put_back();
             if undone.is_err() && !self.db.autocommit() {
                 return done.map_err(|e| {
                     Error::new(
@@ -198,6 +214,12 @@ impl Session {
             }
         }
         done
+    }
+
+    /// Undoes what stands since the savepoint, and ends it.
+    fn put_back(&self) -> Result<()> {
+        self.forget();
+        self.db.exec("ROLLBACK TO crsql").and_then(|()| self.db.exec("RELEASE crsql"))
     }
 
     /// Reads one integer, for questions too rare for a kept statement.

@@ -43,15 +43,25 @@ fn read(bytes: &[u8]) -> Result<Deps> {
     let mut out = Deps::new();
     while !r.is_empty() {
         let site = u32::try_from(r.varint()?).map_err(|_| Error::rejected("a site too large"))?;
+        if out.last_key_value().is_some_and(|(last, _)| *last >= site) {
+            return Err(Error::rejected("sites are out of order"));
+        }
         let mut set = RangeSet::new();
         let mut end = 0u64;
         for _ in 0..r.count(2)? {
-            let lo = end.checked_add(r.varint()?).filter(|lo| *lo <= MAX_COUNT && *lo > 0);
+            let gap = r.varint()?;
+            if gap < 1 + u64::from(end > 0) {
+                return Err(Error::rejected("ranges touch"));
+            }
+            let lo = end.checked_add(gap).filter(|lo| *lo <= MAX_COUNT);
             let lo = lo.ok_or_else(|| Error::rejected("a version out of bounds"))?;
             let hi = lo.checked_add(r.varint()?).filter(|hi| *hi <= MAX_COUNT);
             let hi = hi.ok_or_else(|| Error::rejected("a version out of bounds"))?;
             set.insert(lo, hi);
             end = hi;
+        }
+        if set.is_empty() {
+            return Err(Error::rejected("a site without versions"));
         }
         out.insert(site, set);
     }
@@ -73,5 +83,24 @@ mod tests {
         assert_eq!(decode(&bytes).unwrap(), deps);
         assert_eq!(encode(&Deps::new()), None);
         assert_eq!(decode(&bytes[..bytes.len() - 1]).unwrap_err().code, 11);
+    }
+
+    /// The fuzzer found sites without versions and ranges of no distance read as if they had been
+    /// written: the record was then not the one that was damaged, and no check could say so.
+    #[test]
+    fn h5_other_forms_of_deps_are_corrupt() {
+        let whole = [3, 1, 1, 0, 5, 2, 1, 0, 2, 0];
+        assert_eq!(encode(&decode(&whole).unwrap()).unwrap(), whole);
+        let cases: [(&str, &[u8]); 6] = [
+            ("no versions", &[3, 0]),
+            ("a version 0", &[3, 1, 0, 0]),
+            ("ranges that touch", &[3, 2, 1, 0, 1, 0]),
+            ("a site twice", &[3, 1, 1, 0, 3, 1, 5, 0]),
+            ("falling sites", &[3, 1, 1, 0, 2, 1, 1, 0]),
+            ("an end beyond 2^64", &[3, 1, 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+        ];
+        for (what, bytes) in cases {
+            assert_eq!(decode(bytes).unwrap_err().code, 11, "{what}");
+        }
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! A list never says which of its rows still owe a cell to the transaction: the row's clock does.
 
+use super::dot::MAX_COUNT;
 use super::error::{Error, Result};
 use super::key::Key;
 use super::wire::{Reader, put_signed, put_varint};
@@ -153,6 +154,9 @@ fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>> {
         if head & TABLE != 0 {
             let t = r.varint()?;
             let tid = u32::try_from(t / 2).map_err(|_| Error::rejected("a table id too large"))?;
+            if table.is_some_and(|(before, _)| before == tid) {
+                return Err(Error::rejected("a table is named again"));
+            }
             table = Some((tid, t % 2 == 1));
             last = 0;
         }
@@ -169,8 +173,9 @@ fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>> {
             last = last.wrapping_add(r.signed()?);
             Key::Int(last)
         };
-        let seq = end.checked_add(gap).ok_or_else(|| Error::rejected("a place too large"))?;
-        end = seq.checked_add(span).ok_or_else(|| Error::rejected("a place too large"))?;
+        let beyond = || Error::rejected("a place too large");
+        let seq = end.checked_add(gap).filter(|seq| *seq <= MAX_COUNT).ok_or_else(beyond)?;
+        end = seq.checked_add(span).filter(|end| *end <= MAX_COUNT + 1).ok_or_else(beyond)?;
         out.push(Entry { tid, key, seq, span });
     }
     Ok(out)
@@ -204,6 +209,14 @@ mod tests {
             w.push(1, KeyRef::Int(i), i as u64 * 6, 6);
         }
         assert!(w.len() < 2010, "{}", w.len());
+    }
+
+    /// The fuzzer made a table's keys integers first and packed ones next, by naming the table
+    /// again; such a list could not be written back.
+    #[test]
+    fn h5_a_table_named_again_is_corrupt() {
+        assert_eq!(decode(&[5, 10, 2, 5, 1, 11, 2, 0x66, 1]).unwrap_err().code, 11);
+        assert!(decode(&[5, 10, 2, 5, 1, 13, 2, 0x66, 1]).is_ok());
     }
 
     #[test]

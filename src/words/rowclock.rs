@@ -199,9 +199,15 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
         return Err(Error::rejected(format!("its flags are {flags}")));
     }
     let cl = if flags & CL != 0 { read_count(&mut r, "causal length", MAX_COUNT)? } else { 1 };
+    if cl == 1 && flags & CL != 0 {
+        return Err(Error::rejected("its causal length is 1 and needs no saying"));
+    }
     let life = if flags & LIFE != 0 { Some(read_dot(&mut r)?) } else { None };
     let base = if flags & BASE != 0 {
         let site = if flags & SITE != 0 { read_u32(&mut r, "site")? } else { 0 };
+        if site == 0 && flags & SITE != 0 {
+            return Err(Error::rejected("its site is 0 and needs no saying"));
+        }
         let version = read_count(&mut r, "version", MAX_COUNT)?;
         let seq0 = read_count(&mut r, "place", MAX_COUNT)?;
         let n = read_u32(&mut r, "column count")?;
@@ -221,6 +227,9 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
         let stamp =
             if head % 2 == 1 { Some(read_count(&mut r, "stamp", MAX_COUNT)?) } else { None };
         over.push(Cell { col, dot, stamp });
+    }
+    if over.is_empty() && flags & OVER != 0 {
+        return Err(Error::rejected("its overrides are missing"));
     }
     Ok(RowClock { cl, life, base, over })
 }
