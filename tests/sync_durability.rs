@@ -280,7 +280,7 @@ fn h6_a_read_only_database_reads_and_says_why_it_does_not_write() {
     let e = try_apply(&reader, &blob).unwrap_err();
     assert!(e.contains("readonly") || e.contains("read-only") || e.contains("written"), "{e}");
     let empty = dir.path().join("empty.db");
-    drop(Connection::open(&empty).unwrap().execute_batch("CREATE TABLE x(y)").unwrap());
+    Connection::open(&empty).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
     let reader = Connection::open_with_flags(&empty, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     load(&reader);
     assert_eq!(one(&reader, "SELECT crsql_site_id()"), "NULL");
