@@ -50,14 +50,8 @@ fn built() -> PathBuf {
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut out = Asked {
-        seconds: 60,
-        seed: 1,
-        target: None,
-        replay: None,
-        library: built(),
-        worker: None,
-    };
+    let mut out =
+        Asked { seconds: 60, seed: 1, target: None, replay: None, library: built(), worker: None };
     let mut all = std::env::args().skip(1);
     while let Some(name) = all.next() {
         let value = all.next().ok_or_else(|| format!("{name} needs a value"))?;

@@ -76,7 +76,8 @@ impl<'a> Worker<'a> {
     pub fn once(&mut self, input: &[u8]) -> Result<(), String> {
         let mut head = (input.len() as u64).to_le_bytes().to_vec();
         head.extend_from_slice(input);
-        let kept = self.current.seek(SeekFrom::Start(0)).and_then(|_| self.current.write_all(&head));
+        let kept =
+            self.current.seek(SeekFrom::Start(0)).and_then(|_| self.current.write_all(&head));
         kept.expect("the input is written");
         let (done, mut took) = self.timed(input);
         for _ in 0..3 {

@@ -132,13 +132,16 @@ impl World {
         a.execute_batch(SECOND).expect("edits");
         b.execute_batch(THIRD).expect("edits");
         w.images.push(host::image(&mut a));
-        d.execute_batch("INSERT INTO only VALUES(1, 'x'); INSERT INTO plain(id, extra) VALUES(70, 1)")
-            .expect("edits");
+        d.execute_batch(
+            "INSERT INTO only VALUES(1, 'x'); INSERT INTO plain(id, extra) VALUES(70, 1)",
+        )
+        .expect("edits");
         w.changesets.extend(pull(&b, &d, big));
         w.changesets.extend(pull(&b, &a, 300));
         w.changesets.extend(pull(&a, &b, big));
         w.images.push(host::image(&mut d));
-        d.execute_batch("UPDATE plain SET b = 'from d' WHERE id = 1; DELETE FROM pairs").expect("edits");
+        d.execute_batch("UPDATE plain SET b = 'from d' WHERE id = 1; DELETE FROM pairs")
+            .expect("edits");
         w.changesets.extend(pull(&d, &c, big));
         a.execute_batch(MANY).expect("edits");
         w.parts(&a);
@@ -152,7 +155,10 @@ impl World {
             w.gather(db);
         }
         w.changesets.extend(blob(&c, "SELECT crsql_changeset()"));
-        w.images.push(host::image(&mut make(9, "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a)")));
+        w.images.push(host::image(&mut make(
+            9,
+            "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a)",
+        )));
         w
     }
 
@@ -166,7 +172,8 @@ impl World {
             let Some(changeset) = blob(from, &ask) else { break };
             blob(&waiting, &format!("SELECT crsql_apply({})", hex(&changeset)));
             self.changesets.push(changeset);
-            let staged = host::text(&waiting, "SELECT count(*) FROM crsql_staged").expect("a count");
+            let staged =
+                host::text(&waiting, "SELECT count(*) FROM crsql_staged").expect("a count");
             if staged == "2" {
                 self.images.push(host::image(&mut waiting));
                 self.gather(&waiting);

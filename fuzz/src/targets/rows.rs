@@ -13,7 +13,6 @@ use rusqlite::Connection;
 /// The target.
 pub struct Rows;
 
-
 /// The cid of a sentinel, as the feed is written in SQL.
 const SENTINEL: &str = "CAST(x'2d31' AS TEXT)";
 
@@ -81,11 +80,13 @@ impl Target for Rows {
     fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
         let (_, lines) = script::parse(input);
         let honest = |line: &String| {
-            let values = line.strip_prefix(INTO).and_then(|l| l.strip_prefix('(')?.strip_suffix(')'));
+            let values =
+                line.strip_prefix(INTO).and_then(|l| l.strip_prefix('(')?.strip_suffix(')'));
             values.is_none_or(|v| world.rows.iter().any(|row| row.join(", ") == v))
         };
         let all = lines.iter().all(honest);
-        let asked = Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
+        let asked =
+            Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
         script::run(world, input, asked)?;
         if !all {
             return Ok(());

@@ -86,8 +86,7 @@
 //! - A row whose causal length is even is dead: SPARSE, with SENTINEL, and the bytes end after the
 //!   key. Any other row has a sentinel or a cell; without columns to show it is SPARSE, count 0.
 //! - HELD: a change as its sender got it. `pk` is a packing (words::pack), `col_version` is below
-//!   2^63, and `cl` is odd; but where `cid` is `-1`, which tells of the row itself, both are the
-//!   causal length, odd or even. It takes one place.
+//!   2^63. It takes one place.
 //!
 //! Items stand in the order in which the sender read them, usually that of their first places.
 
