@@ -187,21 +187,25 @@ fn a3_a_change_of_class_is_a_change() {
     }
 }
 
-#[test]
-fn a5_a6_bytes_of_text_are_kept() {
+fn text_is_kept(hex: &[&str]) {
     let db = three();
-    for text in ["61006200", "FF", "EDA080", "C080", "F09F9098", ""] {
-        run(
-            &db,
-            &format!(
-                "UPDATE t SET a = 0 WHERE id = 1;
-        UPDATE t SET a = CAST(x'{text}' AS TEXT) WHERE id = 1"
-            ),
-        );
-        let told = "SELECT typeof(val),
-        hex(CAST(val AS BLOB)) FROM crsql_changes WHERE cid = 'a' AND pk = x'010901'";
+    for text in hex {
+        run(&db, "UPDATE t SET a = 0 WHERE id = 1");
+        run(&db, &format!("UPDATE t SET a = CAST(x'{text}' AS TEXT) WHERE id = 1"));
+        let told = "SELECT typeof(val), hex(CAST(val AS BLOB)) FROM crsql_changes \
+                    WHERE cid = 'a' AND pk = x'010901'";
         assert_eq!(rows(&db, told), [format!("text|{text}")]);
     }
+}
+
+#[test]
+fn a5_a_nul_inside_text_is_kept() {
+    text_is_kept(&["61006200", "00", ""]);
+}
+
+#[test]
+fn a6_text_that_is_no_utf8_is_kept() {
+    text_is_kept(&["FF", "EDA080", "C080", "F09F9098"]);
 }
 
 #[test]

@@ -21,7 +21,8 @@ const T: &str = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v, w TEXT);
 fn all_of(db: &Connection) -> Vec<String> {
     let tables = rows(
         db,
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+         ORDER BY 1",
     );
     let mut out = Vec::new();
     for t in tables {

@@ -198,7 +198,7 @@ fn raised(way: Way, when: &str, raise: &str) {
     assert_eq!(one(&b, "SELECT count(*) FROM note WHERE body IS 'blue'"), "1", "{case}");
     let reasons = rows(&b, "SELECT DISTINCT reason FROM crsql_held");
     let says = if raise == "IGNORE" { "a trigger of the application" } else { "no red" };
-    assert!(!reasons.is_empty() && reasons.iter().all(|r| r.contains(says)), "{case}: {reasons:?}");
+    assert!(!reasons.is_empty() && reasons.iter().any(|r| r.contains(says)), "{case}: {reasons:?}");
     run(&a, "DELETE FROM note WHERE id = 9");
     way.pull(&b, &a);
     assert_eq!(int(&b, "SELECT count(*) FROM note WHERE id = 9"), 1, "{case}: the delete is held");

@@ -85,7 +85,8 @@ fn number(n: f64) -> String {
 pub fn print_tally(t: &Tally) {
     let all = t.reached + t.near + t.beyond + t.shown + t.missing;
     println!(
-        "\n{all} lines: {} reach the goal, {} within what is let pass, {} beyond, {} without a goal, \
+        "\n{all} lines: {} reach the goal, {} within what is let pass, {} beyond, {} without a \
+         goal, \
          {} not measured",
         t.reached, t.near, t.beyond, t.shown, t.missing
     );

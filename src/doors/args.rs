@@ -25,8 +25,8 @@ pub fn table<'a>(call: &str, args: Args<'a>) -> Result<&'a str> {
     let schema = text(call, args, 0)?;
     if !schema.eq_ignore_ascii_case("main") {
         return Err(Error::refused(format!(
-            "{call}: only tables of the main database are replicated, not of {schema}: its triggers \
-             would write into the wrong file; open that file by itself"
+            "{call}: only tables of the main database are replicated, not of {schema}: its \
+             triggers would write into the wrong file; open that file by itself"
         )));
     }
     text(call, args, 1)

@@ -78,7 +78,7 @@ impl VTab for Changes {
     }
 
     fn open(&self) -> Result<Cursor> {
-        Ok(Cursor { scan: Scan::of(Vec::new()), row: None, rowid: 0 })
+        Ok(Cursor { scan: Scan::of(Vec::new()), row: None })
     }
 
     fn update(&self, change: Update<'_>) -> Result<i64> {
@@ -176,7 +176,6 @@ impl Narrow {
 pub struct Cursor {
     scan: Scan,
     row: Option<Change>,
-    rowid: i64,
 }
 
 impl VCursor for Cursor {
@@ -184,7 +183,6 @@ impl VCursor for Cursor {
 
     fn filter(&mut self, t: &Changes, _: i32, plan: &str, args: Args<'_>) -> Result<()> {
         let s = &t.0;
-        self.rowid = 0;
         self.scan = Scan::of(Vec::new());
         if s.installed()? {
             flush::flush(s)?;
@@ -208,7 +206,6 @@ impl VCursor for Cursor {
     }
 
     fn next(&mut self, t: &Changes) -> Result<()> {
-        self.rowid += 1;
         self.row = self.scan.next(&t.0)?;
         Ok(())
     }
@@ -236,7 +233,9 @@ impl VCursor for Cursor {
         Ok(())
     }
 
+    /// The name of the change, hashed. SQLite runs the arms of an OR one after the other and tells
+    /// by the rowid what it has seen already, so it is the same in every scan and no other's.
     fn rowid(&self) -> i64 {
-        self.rowid
+        self.row.as_ref().map_or(0, Change::rowid)
     }
 }

@@ -136,6 +136,16 @@ pub fn application_has_triggers(s: &Session) -> Result<bool> {
     )? > 0)
 }
 
+/// Whether a trigger that is not ours may hold an upsert.
+pub fn application_upserts(s: &Session) -> Result<bool> {
+    Ok(s.ask_int(
+        "SELECT count(*) FROM (SELECT name, type, sql FROM main.sqlite_schema
+                               UNION ALL SELECT name, type, sql FROM temp.sqlite_schema)
+         WHERE type = 'trigger' AND NOT (name >= 'crsql ' AND name < 'crsql!')
+           AND sql LIKE '%conflict%update%'",
+    )? > 0)
+}
+
 fn watched(table: &Table, shape: u32) -> Watched<'_> {
     Watched {
         tid: table.tid,

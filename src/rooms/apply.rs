@@ -11,7 +11,8 @@ use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
-use super::{alter, coverage, flush, guard, held, identity, peers, staged};
+use super::single;
+use super::{alter, coverage, flush, guard, held, identity, peers, staged, sweep};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
@@ -138,7 +139,7 @@ fn transaction<'a>(
     if site == inbound.own {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
-    if let Some(ms) = merger::too_far_ahead(s, head.stamp)? {
+    if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
         let reason = ahead_reason(s, ms)?;
         report.cut.insert(head.site, (head.version, reason));
         return Ok(());
@@ -241,7 +242,9 @@ fn apply_txn<'a>(
             }
         }
     }
+    let stale = merge.outcome.stale;
     merge.end(report)?;
+    sweep::after_merge(s, name, stale)?;
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(head.stamp);
     Ok(())
@@ -398,7 +401,7 @@ impl Merge<'_> {
             Writer::new(self.name).create(self.s, self.record.clone())?;
         }
         let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = merger::merge_change(self.s, &whole, Some(&self.sender))?;
+        let out = single::merge_change(self.s, &whole, Some(&self.sender))?;
         self.outcome.add(out);
         Ok(())
     }

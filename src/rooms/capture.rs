@@ -47,7 +47,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let keys = if first == 0 { table.keys.len() } else { 0 };
     let pairs = 3 + 2 * keys;
     let watched = table.watched.len();
-    let all = upsert::distrusts_old(s);
+    let all = upsert::distrusts_old(s, first > 0)?;
     let mut set = BitSet::default();
     for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
         if all || differ(&table, first + i, args.get(at), args.get(at + 1)) {

@@ -90,8 +90,8 @@ impl Checker<'_> {
         let there = |sql: &String| seen.texts.iter().any(|(_, text)| text == sql);
         if table.unwatched().next().is_none() && !expected.iter().all(there) {
             let detail = format!(
-                "a trigger of crsql on {name} is missing, was edited, or follows an ALTER; the next \
-                 call of crsql_vector() makes it anew"
+                "a trigger of crsql on {name} is missing, was edited, or follows an ALTER; the \
+                 next call of crsql_vector() makes it anew"
             );
             self.fault("triggers", Some(name), None, detail);
         }
@@ -171,8 +171,8 @@ impl Checker<'_> {
             // A clock that cannot be read was told already.
             if matches!(log::clock_of(self.s, table.tid, key.borrow()), Ok(None)) {
                 let detail = format!(
-                    "{}: the row was written while nobody watched and does not replicate; update it, \
-                     or delete and insert it again",
+                    "{}: the row was written while nobody watched and does not replicate; update \
+                     it, or delete and insert it again",
                     table.name
                 );
                 self.fault("row", Some(&table.name), Some(&key), detail);
@@ -244,8 +244,8 @@ impl Checker<'_> {
         )?;
         while scan.step()? {
             let detail = format!(
-                "two files write as site {}; each takes a new identity when it next meets a peer, or \
-                 by SELECT crsql_new_site()",
+                "two files write as site {}; each takes a new identity when it next meets a peer, \
+                 or by SELECT crsql_new_site()",
                 scan.string(0)
             );
             self.fault("forked", None, None, detail);

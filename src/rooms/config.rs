@@ -25,7 +25,8 @@ fn known(key: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::refused(format!(
-        "there is no setting {key:?}; the settings are {DRIFT:?} (milliseconds) and {EQUAL_VALUES:?}"
+        "there is no setting {key:?}; the settings are {DRIFT:?} (milliseconds) and \
+         {EQUAL_VALUES:?}"
     )))
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, held, identity, peers, staged};
+use super::{alter, held, identity, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -276,9 +276,12 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
             }
             for span in spans {
                 grant(s, site, *span, &mut new)?;
+                staged::forget_within(s, site, *span)?;
             }
         }
         remember_new(s, &new)?;
+        let ranges = new.values().flat_map(|set| set.iter());
+        sweep::run(s, ranges.fold(0, |n: u64, (lo, hi)| n.saturating_add(hi - lo + 1)))?;
         peers::pulled(s, &vector)?;
         peers::acknowledged(s, &vector)
     })
@@ -288,8 +291,15 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
 /// range's stamp is that of its end, 0 where this file cannot say.
 pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
     let mut out = Vec::new();
-    for (site, (id, spans)) in &known(s)?.seen {
+    // Where two files write as our site and this one cannot take a new identity now, what the
+    // vector means by our versions is not what they are here.
+    let forked = vector.site.is_some() && identity::is_forked(s, vector)?;
+    let known = known(s)?;
+    for (site, (id, spans)) in &known.seen {
         let site = *site;
+        if forked && site == known.own {
+            continue;
+        }
         let theirs = vector.seen_set(id);
         let mut left = Vec::new();
         for (lo, hi) in set_of(spans).difference(&theirs).iter() {

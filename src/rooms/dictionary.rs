@@ -4,10 +4,11 @@
 use std::rc::Rc;
 
 use super::feed::HeldChange;
-use super::held::Whole;
-use super::merger::{self, SENTINEL};
+use super::held::{self, Whole};
+use super::merger::SENTINEL;
 use super::omits;
 use super::session::Session;
+use super::single;
 use crate::ground::catalog::Table;
 use crate::words::changeset::{CellIn, ColumnInfo, HeldItem, TableInfo};
 use crate::words::dot::SiteId;
@@ -51,7 +52,7 @@ fn map_one(s: &Session, info: &TableInfo) -> Result<Mapped> {
         }
     }
     let here = match found {
-        None => Err(format!("there is no replicated table {} here", info.name)),
+        None => Err(format!("{}{} here", held::NO_TABLE, info.name)),
         Some(table) => match key_mismatch(&table, info) {
             Some(reason) => Err(reason),
             None => Ok(table),
@@ -132,7 +133,7 @@ pub fn place<'m>(
         Ok(ours) => ours,
         Err(e) => return Ok(Err(format!("table {}: {}", table.name, e.text))),
     };
-    match merger::key_obstacle(table, &ours)? {
+    match single::key_obstacle(table, &ours)? {
         Some(reason) => Ok(Err(reason)),
         None => Ok(Ok((table, ours))),
     }

@@ -39,11 +39,17 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    if may_write(s) && s.snapshot(|| has_to_write(s, &since))? {
-        held::retry_due(s)?;
-        meet(s, &since)?;
-    }
+    meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
+}
+
+/// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
+pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    if may_write(s) && s.snapshot(|| has_to_write(s, since))? {
+        held::retry_due(s)?;
+        meet(s, since)?;
+    }
+    Ok(())
 }
 
 fn may_write(s: &Session) -> bool {

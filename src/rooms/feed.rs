@@ -40,13 +40,35 @@ pub struct RowChange<'s> {
     pub sentinel: Option<u64>,
     /// The cells, by place.
     pub cells: Vec<FeedCell>,
-    row: Lease<'s>,
+    row: Row<'s>,
+}
+
+/// A row and its clock as they were read: with one statement, or with two where a table has so many
+/// columns that SQLite takes no more.
+struct Row<'s> {
+    /// The statement that has the columns; None where the row is not there.
+    values: Option<Lease<'s>>,
+    /// The position of the first of them.
+    first: i32,
+}
+
+/// Reads a row and its clock; None where it has no clock.
+fn read_row<'s>(s: &'s Session, t: &Table, key: &Key) -> Result<Option<(RowClock, Row<'s>)>> {
+    if t.cols.len() > rows::JOINED_MAX {
+        let Some(clock) = log::clock_of(s, t.tid, key.borrow())? else { return Ok(None) };
+        return Ok(Some((clock, Row { values: rows::read(s, t, key)?, first: 0 })));
+    }
+    let Some(row) = rows::read_with_clock(s, t, key)? else { return Ok(None) };
+    let clock = RowClock::decode(row.blob(0))?;
+    let values = if row.int(1) == 0 { Some(row) } else { None };
+    Ok(Some((clock, Row { values, first: rows::FIRST })))
 }
 
 impl RowChange<'_> {
     /// The value of a cell.
     pub fn value(&self, cell: &FeedCell) -> ValueRef<'_> {
-        self.row.value(rows::FIRST + cell.at as i32)
+        let row = &self.row;
+        row.values.as_ref().map_or(ValueRef::Null, |r| r.value(row.first + cell.at as i32))
     }
 
     /// The first place.
@@ -197,8 +219,7 @@ fn within<'s>(
     lo: u64,
     hi: u64,
 ) -> Result<Option<RowChange<'s>>> {
-    let Some(row) = rows::read_with_clock(s, &table, key)? else { return Ok(None) };
-    let clock = RowClock::decode(row.blob(0))?;
+    let Some((clock, row)) = read_row(s, &table, key)? else { return Ok(None) };
     let mut cells = Vec::new();
     let mut stamped = false;
     if clock.alive() {
@@ -218,7 +239,7 @@ fn within<'s>(
     }
     let sentinel = sentinel(&clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
     // A row that is gone without our knowing is told by crsql_check(), not by the feed.
-    let gone = !cells.is_empty() && row.int(1) != 0;
+    let gone = !cells.is_empty() && row.values.is_none();
     // Nor a row that was brought to the cap by somebody else's numbers and then written here: it
     // lives on here, but nobody would take it.
     if gone || clock.cl > MAX_CL || (cells.is_empty() && sentinel.is_none()) {

@@ -8,8 +8,8 @@
 use super::feed::HeldChange;
 use super::guard;
 use super::log;
-use super::merger;
 use super::session::Session;
+use super::single;
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -32,7 +32,8 @@ const STANDING: Fixed = Fixed(
 );
 const PUT: Fixed = Fixed(
     63,
-    "INSERT OR REPLACE INTO crsql_held VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    "INSERT OR REPLACE INTO crsql_held
+     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 );
 const ROW_LIFE: Fixed = Fixed(
     64,
@@ -159,30 +160,48 @@ fn is_below(s: &Session, c: &HeldChange) -> Result<bool> {
     Ok(log::clock_of(s, table.tid, key.borrow())?.is_some_and(|clock| clock.cl > c.cl))
 }
 
-/// Holds a change, unless its row has gone on or what is held of its cell beats it. Gives whether
-/// it is held now.
-pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
+/// Whether a change is held in the place of this one that beats it or is it; None where none is.
+fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     let c = &w.change;
-    if is_below(s, c)? {
-        return Ok(false);
-    }
     let mut stmt = s.cache.fixed(STANDING)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
     stmt.bind_text(3, c.cid.as_bytes())?;
-    if stmt.step()? {
-        let standing = (
-            log::count(stmt.int(0))?,
-            log::any_count(stmt.int(1))?,
-            stmt.blob(2).to_vec(),
-            log::count(stmt.int(3))?,
-            log::count(stmt.int(4))?,
-        );
-        if standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq) {
-            return Ok(false);
-        }
+    if !stmt.step()? {
+        return Ok(None);
     }
-    drop(stmt);
+    let standing = (
+        log::count(stmt.int(0))?,
+        log::any_count(stmt.int(1))?,
+        stmt.blob(2).to_vec(),
+        log::count(stmt.int(3))?,
+        log::count(stmt.int(4))?,
+    );
+    Ok(Some(standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq)))
+}
+
+/// A change was applied: what is held of the same cell and loses to it goes.
+pub fn drop_lost(s: &Session, w: &Whole) -> Result<()> {
+    if standing(s, w)? == Some(false) { remove(s, &w.change) } else { Ok(()) }
+}
+
+fn remove(s: &Session, c: &HeldChange) -> Result<()> {
+    let mut stmt = s.cache.fixed(REMOVE)?;
+    stmt.bind_text(1, c.table.as_bytes())?;
+    stmt.bind_blob(2, &c.pk)?;
+    stmt.bind_text(3, c.cid.as_bytes())?;
+    stmt.run()?;
+    s.memory.borrow_mut().any_held = None;
+    Ok(())
+}
+
+/// Holds a change, unless its row has gone on or what is held of its cell beats it. Gives whether
+/// it is held now.
+pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
+    let c = &w.change;
+    if is_below(s, c)? || standing(s, w)? == Some(true) {
+        return Ok(false);
+    }
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {
         return Ok(false);
     }
@@ -210,6 +229,8 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
 
 /// The beginning of the reason of a change that waits because its row's creation was refused.
 pub const ROW: &str = "the row waits: ";
+/// The beginning of the reason of a change whose table is not replicated here.
+pub const NO_TABLE: &str = "there is no replicated table ";
 /// The beginning of the reason of a change whose stamp is too far ahead of our clock.
 pub const AHEAD: &str = "its clock is ";
 
@@ -221,14 +242,17 @@ pub fn retry(s: &Session) -> Result<()> {
     retry_where(s, "1")
 }
 
-/// Tries again what our clock has come close enough to. Opens a savepoint of its own.
+/// Tries again what our clock has come close enough to, and what waits for a table that is there
+/// now. Opens a savepoint of its own.
 pub fn retry_due(s: &Session) -> Result<()> {
     if !any(s)? || s.db.readonly() != Some(false) || s.db.write_statement_running() {
         return Ok(());
     }
     let bound = s.now() + super::config::drift_ms(s)? * clock::STEPS_PER_MS;
     let due = format!(
-        "reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}"
+        "(reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}
+          OR reason LIKE '{NO_TABLE}%' AND EXISTS(SELECT 1 FROM crsql_tables
+             WHERE name = crsql_held.\"table\" COLLATE NOCASE AND dropped IS NULL))"
     );
     if s.ask_int(&format!("SELECT count(*) FROM crsql_held WHERE {due}"))? == 0 {
         return Ok(());
@@ -260,15 +284,10 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
     drop(stmt);
     // All of them first: a cell that still waits would make the others of its row wait for it.
     for (whole, _) in &waiting {
-        let mut stmt = s.cache.fixed(REMOVE)?;
-        stmt.bind_text(1, whole.change.table.as_bytes())?;
-        stmt.bind_blob(2, &whole.change.pk)?;
-        stmt.bind_text(3, whole.change.cid.as_bytes())?;
-        stmt.run()?;
+        remove(s, &whole.change)?;
     }
-    s.memory.borrow_mut().any_held = None;
     for (whole, peer) in waiting {
-        merger::merge_change(s, &whole, peer.as_ref())?;
+        single::merge_change(s, &whole, peer.as_ref())?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 
 use std::rc::Rc;
 
+use super::upsert;
 use crate::words::dot::Txn;
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
@@ -137,6 +138,8 @@ pub struct Memory {
     pub seen_before: Option<Rc<Vector>>,
     /// The open transaction wrote over something that was committed before.
     pub overwrote: bool,
+    /// What is known of the statements on a library that has a fault.
+    pub upserts: upsert::Known,
     marks: Vec<Mark>,
 }
 
@@ -178,7 +181,8 @@ impl Memory {
             let marks = std::mem::take(&mut self.marks);
             let given = self.given;
             let seen_before = self.seen_before.take();
-            *self = Self { enlisted, marks, given, seen_before, ..Self::default() };
+            let upserts = self.upserts;
+            *self = Self { enlisted, marks, given, seen_before, upserts, ..Self::default() };
             if let Some(given) = &mut self.given {
                 given.part = 0;
             }
@@ -211,7 +215,7 @@ impl Memory {
         touches.shrink_to(keep);
         keys.clear();
         keys.shrink_to(keep * 16);
-        *self = Self { events, touches, keys, ..Self::default() };
+        *self = Self { events, touches, keys, upserts: self.upserts, ..Self::default() };
     }
 
     /// Appends a touch, joined to the one before it where it carries that on.

@@ -10,13 +10,11 @@ use super::feed::HeldChange;
 use super::held::{self, Whole};
 use super::identity;
 use super::log;
-use super::memory::Touch;
 use super::rows::{self, Written};
 use super::session::Session;
 use super::unchecked;
 use crate::ground::catalog::Table;
 use crate::words::affinity;
-use crate::words::clock;
 use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
@@ -71,6 +69,8 @@ pub struct Outcome {
     pub superseded: u64,
     /// HELD
     pub held: u64,
+    /// Rows that were known before and written over, so that entries of the log went stale.
+    pub stale: u64,
 }
 
 impl Outcome {
@@ -79,6 +79,7 @@ impl Outcome {
         self.applied += other.applied;
         self.superseded += other.superseded;
         self.held += other.held;
+        self.stale += other.stale;
     }
 }
 
@@ -103,7 +104,7 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
             return hold_row(s, inc, inc.cells, &reason);
         }
     }
-    if inc.cl % 2 == 0 {
+    if inc.cl.is_multiple_of(2) {
         return merge_dead(s, inc, clock.as_ref(), sink);
     }
     let mut out = Outcome::default();
@@ -169,7 +170,7 @@ fn merge_dead(
     let dead = RowClock::dead(inc.cl, dot);
     log::set_clock(s, inc.table.tid, inc.key.borrow(), &dead, clock.is_some())?;
     sink(inc.key, seq, 1);
-    Ok(Outcome { applied: 1, ..Outcome::default() })
+    Ok(Outcome { applied: 1, stale: u64::from(clock.is_some()), ..Outcome::default() })
 }
 
 /// Two writes set the same causal length: which of them names it.
@@ -234,7 +235,20 @@ fn merge_life(
     s.memory.borrow_mut().rows_impacted += 1;
     let applied = fit.len() as u64 + u64::from(inc.sentinel.is_some());
     list(inc, fit, inc.sentinel, sink);
-    Ok(Outcome { applied, ..Outcome::default() })
+    drop_lost(s, inc, fit)?;
+    Ok(Outcome { applied, stale: u64::from(clock.is_some()), ..Outcome::default() })
+}
+
+/// What is held of these cells and has lost to them need not wait any longer.
+fn drop_lost(s: &Session, inc: &Incoming<'_>, cells: &[InCell<'_>]) -> Result<()> {
+    if !held::any(s)? {
+        return Ok(());
+    }
+    for cell in cells {
+        let name = inc.table.cols.get(cell.at).map_or("", |c| c.name.as_str());
+        held::drop_lost(s, &whole(inc, name, ValueRef::Null, cell.stamp, cell.seq)?)?;
+    }
+    Ok(())
 }
 
 /// The row lives the same life: cell by cell.
@@ -274,7 +288,9 @@ fn merge_cells(
         log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
         s.memory.borrow_mut().rows_impacted += 1;
         list(inc, &winners, None, sink);
+        drop_lost(s, inc, &winners)?;
         out.applied += winners.len() as u64;
+        out.stale += 1;
     }
     if let Some(seq) = inc.sentinel {
         let dot = Dot { txn: inc.txn, seq };
@@ -439,114 +455,4 @@ fn hold_row(
         out.add(hold_cell(s, inc, cell, reason, None)?);
     }
     Ok(out)
-}
-
-/// Merges one change that arrived by itself: row-wise, or held until now. The caller has flushed.
-pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Outcome> {
-    let one_held = Outcome { held: 1, ..Outcome::default() };
-    let hold = |reason: &str| held::hold(s, w, reason, peer).map(|_| one_held);
-    let c = &w.change;
-    let txn = Txn { site: s.sites.intern(&s.cache, &w.site)?, version: w.version };
-    let sentinel = c.cid == SENTINEL;
-    let cell_stamp = if sentinel { w.stamp } else { c.col_version };
-    if let Some(ms) = too_far_ahead(s, cell_stamp)? {
-        // What is held is served onward, by the record of its transaction.
-        ensure_record(s, txn, 0)?;
-        return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
-    }
-    // The lowest stamp is that of cells, not of their transaction.
-    let told = cell_stamp.max(w.stamp);
-    let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
-    let Some(table) = s.named(&c.table)? else {
-        return hold(&format!("there is no replicated table {} here", c.table));
-    };
-    let key = match Key::from_pk(table.kind, table.keys.len(), &c.pk) {
-        Ok(key) => key,
-        Err(e) => return hold(&format!("table {}: {}", table.name, e.text)),
-    };
-    if let Some(reason) = key_obstacle(&table, &key)? {
-        return hold(&reason);
-    }
-    let mut cells = Vec::new();
-    if !sentinel {
-        let Some(at) = table.column(&c.cid) else {
-            return hold(&format!("table {} has no column {} here", table.name, c.cid));
-        };
-        if c.col_version > 0 {
-            cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val.as_ref() });
-        }
-    }
-    let inc = Incoming {
-        table: &table,
-        key: &key,
-        cl: c.cl,
-        txn,
-        site: w.site,
-        stamp: record,
-        sentinel: sentinel.then_some(c.seq),
-        cells: &cells,
-        peer: peer.copied(),
-    };
-    let mut sink = |key: &Key, seq: u64, span: u64| {
-        let touch = Touch { txn, stamp: record, tid: table.tid, key: key.clone(), seq, span };
-        s.memory.borrow_mut().touch(touch);
-    };
-    let out = merge_row(s, &inc, &mut sink)?;
-    let mut memory = s.memory.borrow_mut();
-    memory.saw = memory.saw.max(cell_stamp);
-    Ok(out)
-}
-
-/// Why a key cannot be stored as it is, or None where it can.
-pub fn key_obstacle(table: &Table, key: &Key) -> Result<Option<String>> {
-    let values = key.values()?;
-    for (col, v) in table.keys.iter().zip(&values) {
-        let real =
-            matches!((col.affinity, v.as_ref()), (affinity::Affinity::Real, ValueRef::Int(_)));
-        let unchanged = affinity::stores_unchanged(col.affinity, table.strict, v.as_ref());
-        if matches!(v.as_ref(), ValueRef::Null) || !(unchanged || real) {
-            return Ok(Some(format!(
-                "key column {}.{} cannot store a value of class {}",
-                table.name,
-                col.name,
-                v.as_ref().class_name()
-            )));
-        }
-    }
-    Ok(None)
-}
-
-/// How far a stamp is ahead of our clock, in milliseconds, where that is more than the bound.
-pub fn too_far_ahead(s: &Session, stamp: u64) -> Result<Option<u64>> {
-    let ahead = clock::ahead_ms(stamp, s.now());
-    if ahead < 1000 {
-        return Ok(None);
-    }
-    Ok(if ahead > super::config::drift_ms(s)? { Some(ahead) } else { None })
-}
-
-/// The stamp that cells of this transaction carry by its record, which is made if there is none;
-/// 0 where nobody has said it.
-fn ensure_record(s: &Session, txn: Txn, stamp: u64) -> Result<u64> {
-    if let Some((known, carried)) = s.memory.borrow().looked_up
-        && known == txn
-        && (carried > 0 || stamp == 0)
-    {
-        return Ok(carried);
-    }
-    let carried = match log::record(s, txn)? {
-        Some(r) if r.stamp > 0 => r.cell_stamp(),
-        Some(r) if stamp > 0 => {
-            log::Writer::new(txn).append(s, &r, stamp)?;
-            stamp
-        }
-        Some(_) => 0,
-        None => {
-            let record = log::Record { stamp, flags: 0, last_seq: 0, deps: None };
-            log::Writer::new(txn).create(s, record)?;
-            stamp
-        }
-    };
-    s.memory.borrow_mut().looked_up = Some((txn, carried));
-    Ok(carried)
 }

@@ -13,6 +13,7 @@
 //! | `sweep`     | stale entries of the log go                                        |
 //! | `feed`      | what is left of one transaction                                    |
 //! | `scan`      | the rows of `crsql_changes`                                        |
+//! | `single`    | one change that arrives by itself                                  |
 //! | `merger`    | one row's incoming changes meet the row                            |
 //! | `unchecked` | merging past CHECK constraints                                     |
 //! | `guard`     | the application's triggers are kept off while a merge writes        |
@@ -63,6 +64,7 @@ pub mod rows;
 pub mod rowwise;
 pub mod scan;
 pub mod session;
+pub mod single;
 pub mod staged;
 pub mod stale;
 pub mod sweep;

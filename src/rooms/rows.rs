@@ -57,6 +57,9 @@ pub fn read<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<Option<Lease
     Ok(if stmt.step()? { Some(stmt) } else { None })
 }
 
+/// Tables of more columns than this are read without their clock: SQLite has a limit of 2,000.
+pub const JOINED_MAX: usize = 1900;
+
 /// In the rows of `read_with_clock`, the position of the first replicated column.
 pub const FIRST: i32 = 2;
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::feed::HeldChange;
 use super::held::Whole;
 use super::session::Session;
+use super::single;
 use super::{alter, flush, guard, identity, log, merger};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
@@ -35,7 +36,7 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
         identity::fork(s)?;
         s.unsure.set(Some(own));
     }
-    merger::merge_change(s, &whole, None).map(|_| ())
+    single::merge_change(s, &whole, None).map(|_| ())
 }
 
 /// Whether a change of our own site is one that this file made. Above our newest version, or with

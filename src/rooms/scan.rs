@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use super::coverage;
+use super::export;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
 use super::merger::SENTINEL;
@@ -40,6 +41,21 @@ pub struct Change {
     pub seq: u64,
     /// The stamp of the transaction.
     pub stamp: u64,
+}
+
+impl Change {
+    /// A number of its own: its site, version and place, hashed.
+    pub fn rowid(&self) -> i64 {
+        let site = u128::from_be_bytes(self.site);
+        let words = [(site >> 64) as u64, site as u64, self.db_version, self.seq];
+        let mixed = words.into_iter().fold(0u64, |hash, word| {
+            let mut z = (hash ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        });
+        mixed.cast_signed()
+    }
 }
 
 /// Which transactions of which sites: ranges of versions, ascending.
@@ -309,8 +325,9 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
 }
 
 /// What this file has seen and the vector has not: whole transactions, site by site.
-pub fn since(s: &Session, vector: ValueRef<'_>) -> Result<Scan> {
+pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
+    export::meet_if_possible(s, &vector)?;
     let missing = coverage::missing(s, &vector)?;
     let ranges = missing
         .into_iter()

@@ -9,6 +9,7 @@ use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::dot::Txn;
 use crate::words::error::Result;
+use crate::words::vector::Span;
 
 const PROGRESS: Fixed =
     Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
@@ -18,6 +19,8 @@ const PUT: Fixed = Fixed(
 );
 const BODIES: Fixed =
     Fixed(92, "SELECT lo, hi, body FROM crsql_staged WHERE site = ?1 AND version = ?2 ORDER BY lo");
+const REMOVE_WITHIN: Fixed =
+    Fixed(94, "DELETE FROM crsql_staged WHERE site = ?1 AND version BETWEEN ?2 AND ?3");
 const REMOVE: Fixed = Fixed(93, "DELETE FROM crsql_staged WHERE site = ?1 AND version = ?2");
 
 /// Of every site's oldest transaction in parts: its version, and the place up to which it is here
@@ -67,6 +70,15 @@ pub fn take_whole(s: &Session, txn: Txn, last_seq: u64) -> Result<Option<Vec<Vec
     }
     forget(s, txn)?;
     Ok(Some(bodies))
+}
+
+/// Removes the parts of transactions that were seen whole in another way.
+pub fn forget_within(s: &Session, site: u32, span: Span) -> Result<()> {
+    let mut stmt = s.cache.fixed(REMOVE_WITHIN)?;
+    stmt.bind_int(1, i64::from(site))?;
+    stmt.bind_int(2, int(span.lo))?;
+    stmt.bind_int(3, int(span.hi))?;
+    stmt.run()
 }
 
 /// Removes the parts of a transaction.

@@ -60,10 +60,17 @@ pub fn after(s: &Session, version: u64, stale: u64) -> Result<()> {
         return Ok(());
     }
     let every = (EVERY / stale).max(1);
-    if version % every != 0 {
+    if !version.is_multiple_of(every) {
         return Ok(());
     }
     run(s, EVERY.max(stale) * 3 / 2)
+}
+
+/// The same for a merged transaction. Its number says nothing of how many were merged here, so the
+/// turn falls to it by chance, the same on every replica.
+pub fn after_merge(s: &Session, txn: Txn, stale: u64) -> Result<()> {
+    let mixed = (u64::from(txn.site) << 40 ^ txn.version).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    after(s, mixed >> 20, stale)
 }
 
 /// Looks at about this many entries, from where the last sweep ended.

@@ -17,8 +17,8 @@
 //!   that of transaction hi (0: not known), by which forks are noticed. Ranges rise and never
 //!   overlap.
 //! - `horizon` holds, per site, the version up to which history was pruned.
-//! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a whole,
-//!   everything before the place is here already. It is left out when there is none.
+//! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a
+//!   whole, everything before the place is here already. It is left out when there is none.
 //!
 //! No number exceeds 2^53 - 1, because JavaScript programs carry vectors about. There is one way to
 //! write a vector: keys sorted, no blanks, ranges that touch merged, sites without ranges left out.

@@ -1,0 +1,164 @@
+//! Many connections and processes write one file: every transaction has a version of its own and
+//! none is left out. cr-sqlite kept the version in memory and gave it twice. A process that has not
+//! loaded crsql is refused, loudly; corrosion has seen unseen writes become gaps for ever.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{int, open, rows, run, shell};
+use rusqlite::Connection;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const EACH: i64 = 150;
+
+fn file(dir: &Path) -> Connection {
+    let db = open(&dir.join("x.db"));
+    run(
+        &db,
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
+        CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, who, n);
+        SELECT crsql_as_crr('t');",
+    );
+    db
+}
+
+fn whole(db: &Connection, writers: i64) {
+    let n = writers * EACH;
+    assert_eq!(int(db, "SELECT count(*) FROM t"), n);
+    assert_eq!(
+        rows(
+            db,
+            "SELECT min(db_version), max(db_version), count(DISTINCT db_version) FROM crsql_changes"
+        ),
+        [format!("1|{n}|{n}")]
+    );
+    let stamps = "SELECT count(*) FROM (SELECT col_version,
+        lag(col_version) OVER (ORDER BY db_version) AS before
+        FROM crsql_changes WHERE cid = 'who') WHERE col_version <= before";
+    assert_eq!(int(db, stamps), 0, "stamps ascend with the versions");
+    let two = "SELECT count(*) FROM (SELECT 1 FROM crsql_changes GROUP BY db_version HAVING
+        count(*) != 2 OR max(seq) != 1)";
+    assert_eq!(int(db, two), 0);
+    assert_eq!(rows(db, "PRAGMA integrity_check"), ["ok"]);
+}
+
+#[test]
+fn c11_connections_of_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = file(dir.path());
+    std::thread::scope(|scope| {
+        for who in 0..4 {
+            let path = dir.path().join("x.db");
+            scope.spawn(move || {
+                let db = open(&path);
+                for n in 0..EACH {
+                    let insert = format!("INSERT INTO t VALUES ('{who} {n}', {who}, {n})");
+                    match n % 3 {
+                        0 => run(&db, &insert),
+                        1 => run(
+                            &db,
+                            &format!(
+                                "BEGIN IMMEDIATE; {insert};
+                        SELECT count(*) FROM crsql_changes WHERE db_version > {n}; COMMIT"
+                            ),
+                        ),
+                        _ => run(
+                            &db,
+                            &format!(
+                                "BEGIN IMMEDIATE; SAVEPOINT a; DELETE FROM t;
+                        ROLLBACK TO a; {insert}; COMMIT"
+                            ),
+                        ),
+                    }
+                }
+            });
+        }
+    });
+    whole(&db, 4);
+}
+
+#[test]
+fn c11_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = file(dir.path());
+    std::thread::scope(|scope| {
+        for who in 0..3 {
+            let path = dir.path();
+            scope.spawn(move || {
+                let mut script = String::from(".timeout 60000\nPRAGMA synchronous = OFF;\n");
+                for n in 0..EACH {
+                    script += &format!("INSERT INTO t VALUES ('{who} {n}', {who}, {n});\n");
+                }
+                let out = shell::run(&shell::library(), "x.db", path, &script);
+                assert_eq!(out.stderr, "");
+            });
+        }
+        for n in 0..EACH {
+            run(
+                &db,
+                &format!("BEGIN IMMEDIATE; INSERT INTO t VALUES ('here {n}', 'here', {n}); COMMIT"),
+            );
+        }
+    });
+    whole(&db, 4);
+}
+
+/// What the stock shell says without crsql.
+fn bare(dir: &Path, script: &str) -> String {
+    let program = std::env::var("SQLITE3").unwrap_or_else(|_| "sqlite3".into());
+    let mut child = Command::new(program)
+        .args(["-batch", "x.db"])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
+}
+
+#[test]
+fn c5_a_writer_without_the_extension_is_refused_aloud() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = file(dir.path());
+    run(&db, "INSERT INTO t VALUES ('a', 1, 1); CREATE TABLE plain(x);");
+    for sql in [
+        "INSERT INTO t VALUES ('b', 1, 1)",
+        "UPDATE t SET n = 2",
+        "DELETE FROM t",
+        "REPLACE INTO t VALUES ('a', 2, 2)",
+    ] {
+        let said = bare(dir.path(), &format!("{sql};"));
+        assert!(said.contains("no such function: crsql_internal"), "{sql}: {said}");
+    }
+    let said = bare(
+        dir.path(),
+        "INSERT INTO plain VALUES (1); SELECT count(*) FROM t; VACUUM; PRAGMA integrity_check;",
+    );
+    assert_eq!(said, "1\nok\n", "reading, other tables and VACUUM need no crsql");
+    assert_eq!(rows(&db, "SELECT id, who, n FROM t"), ["a|1|1"]);
+    assert_eq!(int(&db, "SELECT count(*) FROM crsql_changes"), 2);
+    let dump = bare(dir.path(), ".dump t");
+    assert!(dump.contains("INSERT INTO t VALUES('a',1,1)"), "{dump}");
+}
+
+#[test]
+fn b10_vacuum_renumbers_nothing_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = file(dir.path());
+    run(
+        &db,
+        "INSERT INTO t VALUES ('a', 1, 1), ('b', 2, 2), ('c', 3, 3); DELETE FROM t WHERE id = 'a'",
+    );
+    let before = common::feed(&db, 0);
+    bare(dir.path(), "VACUUM;");
+    assert_eq!(common::feed(&db, 0), before);
+    run(&db, "VACUUM; UPDATE t SET n = 9 WHERE id = 'c'");
+    assert_eq!(common::feed(&db, 2).len(), 1);
+    assert_eq!(common::feed(&db, 0).len(), before.len());
+}

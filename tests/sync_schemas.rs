@@ -1,0 +1,300 @@
+//! The promise: replicas whose schemas differ go on exchanging. What has no place here is HELD with
+//! the reason, served onward, and comes in when it has a place; what was dropped is told to others;
+//! names are looked up under what they are and were called; CHECK binds local writes only.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::sync::{
+    WAYS, Way, apply, assert_equal, changes, everything, insert, pull, replicas, settle, two,
+};
+use common::{int, memory, one, rows, run, version};
+use rusqlite::Connection;
+
+const T: &str = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, a, b); SELECT crsql_as_crr('t');";
+
+fn held(db: &Connection) -> Vec<String> {
+    rows(db, "SELECT DISTINCT reason FROM crsql_held ORDER BY 1")
+}
+
+#[test]
+fn j1_a_column_that_only_one_side_has_waits_cell_by_cell() {
+    for way in WAYS {
+        let (a, b) = two(T);
+        run(&a, "INSERT INTO t VALUES(1, 'a', 'b')");
+        way.pull(&b, &a);
+        run(&a, "ALTER TABLE t ADD COLUMN c");
+        run(&a, "UPDATE t SET c = 'late', a = 'aa'; INSERT INTO t VALUES(2, 'x', 'y', 'z')");
+        way.pull(&b, &a);
+        assert_eq!(rows(&b, "SELECT * FROM t"), ["1|aa|b", "2|x|y"], "{way:?}");
+        assert_eq!(held(&b), ["table t has no column c here"]);
+        run(&b, "UPDATE t SET a = 'local' WHERE k = 2");
+        // Only the winner of a held cell is kept.
+        run(&a, "UPDATE t SET c = 'later' WHERE k = 1");
+        way.pull(&b, &a);
+        assert_eq!(int(&b, "SELECT count(*) FROM crsql_held"), 2, "{way:?}");
+        run(&b, "ALTER TABLE t ADD COLUMN c");
+        way.pull(&a, &b);
+        run(&b, "SELECT crsql_vector()");
+        assert_eq!(held(&b), [""; 0], "{way:?}");
+        assert_eq!(rows(&b, "SELECT c FROM t ORDER BY k"), ["later", "z"], "{way:?}");
+        assert_equal(&[&a, &b]);
+    }
+}
+
+/// The receiver has a NOT NULL column without a default that the sender's rows know nothing of:
+/// refused at enable, and so is adding one.
+#[test]
+fn b7_not_null_holds_the_cell_and_check_is_not_evaluated() {
+    for way in WAYS {
+        let (a, b) = two("SELECT crsql_site_id()");
+        run(&a, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, lo, hi, n)");
+        run(
+            &b,
+            "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, lo, hi, n NOT NULL DEFAULT 7,
+                            CHECK(lo <= hi))",
+        );
+        run(&a, "SELECT crsql_as_crr('t')");
+        run(&b, "SELECT crsql_as_crr('t')");
+        run(&a, "INSERT INTO t VALUES(1, 5, 1, NULL), (2, 1, 5, 2)");
+        way.pull(&b, &a);
+        assert_eq!(rows(&b, "SELECT * FROM t"), ["1|5|1|7", "2|1|5|2"], "{way:?}");
+        assert_eq!(held(&b), ["column t.n is NOT NULL here"], "{way:?}");
+        let listed = rows(&b, "SELECT detail FROM crsql_check() WHERE fault = 'constraint'");
+        assert!(listed.len() == 1 && listed[0].contains("CHECK constraint"), "{listed:?}");
+        assert!(common::error(&b, "INSERT INTO t VALUES(3, 5, 1, 1)").contains("CHECK"));
+        assert_eq!(int(&b, "PRAGMA ignore_check_constraints"), 0, "{way:?}");
+        run(&a, "UPDATE t SET n = 8, hi = 9 WHERE k = 1");
+        way.pull(&b, &a);
+        assert_eq!(held(&b), [""; 0], "{way:?}: the winner came");
+        assert!(rows(&b, "SELECT * FROM crsql_check()").is_empty(), "{way:?}");
+        let refused = common::error(
+            &b,
+            "CREATE TABLE n(k INTEGER PRIMARY KEY NOT NULL, v NOT NULL); SELECT crsql_as_crr('n')",
+        );
+        assert!(refused.contains("NOT NULL"), "{refused}");
+    }
+}
+
+/// Two replicas each make a write that their CHECK allows; together they break it, on both alike.
+#[test]
+fn b7_two_legal_writes_may_break_a_check_together() {
+    for way in WAYS {
+        let ddl = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, lo, hi, CHECK(lo <= hi));
+                   SELECT crsql_as_crr('t');";
+        let (a, b) = two(ddl);
+        run(&a, "INSERT INTO t VALUES(1, 1, 9)");
+        way.pull(&b, &a);
+        run(&a, "UPDATE t SET lo = 8");
+        run(&b, "UPDATE t SET hi = 2");
+        way.pull(&b, &a);
+        way.pull(&a, &b);
+        assert_eq!(rows(&a, "SELECT * FROM t"), ["1|8|2"], "{way:?}");
+        assert_equal(&[&a, &b]);
+        for db in [&a, &b] {
+            assert_eq!(int(db, "SELECT count(*) FROM crsql_check()"), 1, "{way:?}");
+        }
+        run(&a, "UPDATE t SET lo = 0");
+        way.pull(&b, &a);
+        assert!(rows(&b, "SELECT * FROM crsql_check()").is_empty(), "{way:?}");
+    }
+}
+
+#[test]
+fn j2_changes_of_a_dropped_column_are_held_not_errors() {
+    for way in WAYS {
+        let all = replicas(3, T);
+        let (a, b, c) = (&all[0], &all[1], &all[2]);
+        run(a, "INSERT INTO t VALUES(1, 'a', 'b')");
+        way.pull(b, a);
+        run(b, "SELECT crsql_begin_alter('t')");
+        run(b, "ALTER TABLE t DROP COLUMN b");
+        run(b, "SELECT crsql_commit_alter('t')");
+        run(a, "UPDATE t SET a = 'aa', b = 'bb'; INSERT INTO t VALUES(2, 'x', 'y')");
+        way.pull(b, a);
+        assert_eq!(rows(b, "SELECT * FROM t"), ["1|aa", "2|x"], "{way:?}");
+        assert_eq!(held(b), ["table t has no column b here"], "{way:?}");
+        // A third that has the column and asks b only.
+        way.pull(c, b);
+        way.pull(c, a);
+        assert_equal(&[a, c]);
+        run(b, "ALTER TABLE t ADD COLUMN b");
+        settle(&[a, b, c]);
+        assert_eq!(rows(b, "SELECT * FROM t"), ["1|aa|bb", "2|x|y"], "{way:?}");
+    }
+}
+
+/// b dropped a table before c ever saw it. c, which has the table, keeps a gap there for b and gets
+/// the rows from a; d, which has no such table, takes b's word.
+#[test]
+fn j2_what_was_dropped_is_named_and_asked_of_others() {
+    let all = replicas(3, T);
+    let (a, b, c) = (&all[0], &all[1], &all[2]);
+    run(a, "CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('u')");
+    run(b, "CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('u')");
+    run(c, "CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('u')");
+    run(a, "INSERT INTO t VALUES(1, 1, 1)");
+    run(a, "BEGIN; INSERT INTO u VALUES(1, 1); INSERT INTO t VALUES(2, 2, 2); COMMIT");
+    run(a, "INSERT INTO t VALUES(3, 3, 3)");
+    pull(b, a);
+    run(b, "DROP TABLE u");
+    run(b, "SELECT crsql_vector()");
+    let report = apply(c, &everything(b));
+    let site = one(a, "SELECT lower(hex(crsql_site_id()))");
+    let seen = report["vector"]["seen"][&site].as_array().unwrap();
+    let spans: Vec<_> = seen.iter().map(|s| (s[0].as_u64(), s[1].as_u64())).collect();
+    assert_eq!(spans, [(Some(1), Some(1)), (Some(3), Some(3))], "{report}");
+    assert_eq!(int(c, "SELECT count(*) FROM u"), 0);
+    pull(c, a);
+    assert_equal(&[a, c]);
+    let d = memory();
+    run(&d, T);
+    pull(&d, b);
+    assert_eq!(int(&d, "SELECT count(*) FROM t"), 3);
+    assert!(common::sync::changeset(b, &common::sync::vector(&d), None).is_none());
+}
+
+/// The same for a dropped column.
+#[test]
+fn j2_a_dropped_column_is_named_and_asked_of_others() {
+    let all = replicas(3, T);
+    let (a, b, c) = (&all[0], &all[1], &all[2]);
+    run(a, "INSERT INTO t VALUES(1, 'a', 'b'); UPDATE t SET b = 'bb'");
+    pull(b, a);
+    run(b, "SELECT crsql_begin_alter('t')");
+    run(b, "ALTER TABLE t DROP COLUMN b");
+    run(b, "SELECT crsql_commit_alter('t')");
+    pull(c, b);
+    pull(c, a);
+    assert_equal(&[a, c]);
+}
+
+#[test]
+fn j3_renamed_columns_are_found_under_former_names_both_ways() {
+    for at_first in [true, false] {
+        let (a, b) = two(T);
+        run(&a, "INSERT INTO t VALUES(1, 'a', 'b')");
+        if at_first {
+            pull(&b, &a);
+        }
+        run(&a, "ALTER TABLE t RENAME COLUMN a TO name");
+        run(&a, "INSERT INTO t VALUES(2, 'x', 'y'); UPDATE t SET name = 'n' WHERE k = 1");
+        pull(&b, &a);
+        assert_eq!(rows(&b, "SELECT k, a, b FROM t"), ["1|n|b", "2|x|y"]);
+        run(&b, "UPDATE t SET a = 'from b' WHERE k = 2; INSERT INTO t VALUES(3, 'q', 'r')");
+        pull(&a, &b);
+        assert_eq!(rows(&a, "SELECT k, name FROM t"), ["1|n", "2|from b", "3|q"]);
+        assert!(held(&a).is_empty() && held(&b).is_empty());
+        run(&b, "ALTER TABLE t RENAME COLUMN a TO name");
+        settle(&[&a, &b]);
+        assert_equal(&[&a, &b]);
+    }
+}
+
+#[test]
+fn j3_a_renamed_table_is_found_under_its_former_name_both_ways() {
+    let (a, b) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b')");
+    run(&a, "ALTER TABLE t RENAME TO things");
+    run(&a, "INSERT INTO things VALUES(2, 'x', 'y')");
+    pull(&b, &a);
+    assert_eq!(rows(&b, "SELECT * FROM t"), ["1|a|b", "2|x|y"]);
+    run(&b, "UPDATE t SET a = 'b was here'; DELETE FROM t WHERE k = 2");
+    pull(&a, &b);
+    assert_eq!(rows(&a, "SELECT * FROM things"), ["1|b was here|b"]);
+    run(&b, "ALTER TABLE t RENAME TO things");
+    settle(&[&a, &b]);
+    assert_equal(&[&a, &b]);
+}
+
+/// Row by row a change carries one name. The one who renamed knows the former name; the other
+/// holds what it does not know until it has renamed as well.
+#[test]
+fn j3_row_by_row_former_names_are_known_to_the_one_who_renamed() {
+    let (a, b) = two(T);
+    run(&a, "ALTER TABLE t RENAME COLUMN a TO name; ALTER TABLE t RENAME TO things");
+    run(&a, "SELECT crsql_vector()");
+    run(&b, "INSERT INTO t VALUES(1, 'a', 'b')");
+    Way::Rows.pull(&a, &b);
+    assert_eq!(rows(&a, "SELECT * FROM things"), ["1|a|b"]);
+    run(&a, "UPDATE things SET name = 'n'; INSERT INTO things VALUES(2, 'x', 'y')");
+    Way::Rows.pull(&b, &a);
+    assert_eq!(held(&b), ["there is no replicated table things here"]);
+    run(&b, "ALTER TABLE t RENAME COLUMN a TO name; ALTER TABLE t RENAME TO things");
+    run(&b, "SELECT crsql_vector()");
+    assert!(held(&b).is_empty());
+    assert_equal(&[&a, &b]);
+}
+
+#[test]
+fn j4_another_affinity_is_held_with_both_types_named() {
+    let a = memory();
+    run(&a, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v TEXT, w INTEGER)");
+    run(&a, "SELECT crsql_as_crr('t'); INSERT INTO t VALUES(1, '12', 5), (2, 'x', 6)");
+    let b = memory();
+    run(&b, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v INTEGER, w INTEGER)");
+    run(&b, "SELECT crsql_as_crr('t')");
+    pull(&b, &a);
+    assert_eq!(rows(&b, "SELECT * FROM t"), ["1|NULL|5", "2|NULL|6"]);
+    assert_eq!(held(&b), ["column t.v is INTEGER here and TEXT at its sender"]);
+    // Row by row nobody says what the type is there: what storing would change is held.
+    let c = memory();
+    run(&c, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v INTEGER, w INTEGER)");
+    run(&c, "SELECT crsql_as_crr('t')");
+    insert(&c, &changes(&a, "1"));
+    assert_eq!(rows(&c, "SELECT * FROM t"), ["1|NULL|5", "2|x|6"]);
+    let reason = "column t.v is declared INTEGER here, which would change a value of class text";
+    assert_eq!(held(&c), [reason]);
+    // Keys of another affinity: the whole table waits.
+    let d = memory();
+    run(&d, "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v TEXT, w INTEGER)");
+    run(&d, "SELECT crsql_as_crr('t')");
+    pull(&d, &a);
+    assert_eq!(held(&d), ["key column t.k has the affinity TEXT here and INTEGER at its sender"]);
+    let e = memory();
+    run(&e, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v TEXT, w INTEGER)");
+    run(&e, "SELECT crsql_as_crr('t')");
+    for db in [&b, &d] {
+        pull(&e, db);
+    }
+    assert_equal(&[&a, &e]);
+}
+
+/// A STRICT table at one side: the classes that it would refuse are held.
+#[test]
+fn j4_strict_on_one_side_is_named() {
+    let a = memory();
+    run(&a, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v INTEGER); SELECT crsql_as_crr('t')");
+    run(&a, "INSERT INTO t VALUES(1, 'text'), (2, 2)");
+    let b = memory();
+    run(&b, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v INTEGER) STRICT");
+    run(&b, "SELECT crsql_as_crr('t')");
+    pull(&b, &a);
+    assert_eq!(held(&b), ["column t.v is INTEGER (STRICT) here and INTEGER at its sender"]);
+    run(&a, "UPDATE t SET v = 1 WHERE k = 1");
+    Way::Rows.pull(&b, &a);
+    assert_eq!(int(&b, "SELECT v FROM t WHERE k = 1"), 1);
+}
+
+/// ADD COLUMN makes no changes and sends nothing, with a default too.
+#[test]
+fn j5_adding_a_column_writes_and_sends_nothing() {
+    for way in WAYS {
+        for column in ["c", "c DEFAULT 5", "c TEXT NOT NULL DEFAULT 'd'"] {
+            let (a, b) = two(T);
+            run(&a, "INSERT INTO t VALUES(1, 1, 1), (2, 2, 2)");
+            way.pull(&b, &a);
+            let (was, before) = (version(&a), changes(&a, "1"));
+            run(&a, &format!("ALTER TABLE t ADD COLUMN {column}"));
+            run(&a, "SELECT crsql_vector()");
+            assert_eq!((was, before), (version(&a), changes(&a, "1")), "{column}");
+            way.pull(&b, &a);
+            run(&b, &format!("ALTER TABLE t ADD COLUMN {column}"));
+            run(&b, "UPDATE t SET c = 'set' WHERE k = 1");
+            way.pull(&a, &b);
+            assert_eq!(rows(&a, "SELECT c FROM t WHERE k = 1"), ["set"], "{column}");
+            assert_equal(&[&a, &b]);
+        }
+    }
+}
