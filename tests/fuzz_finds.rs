@@ -113,6 +113,21 @@ fn e9_a_held_change_that_cannot_be_is_not_passed_on() {
     }
 }
 
+/// A column named -1, which no table of ours can have, was held under that name, where it read as
+/// the causal length of its row.
+#[test]
+fn b8_a_column_named_minus_one_is_rejected() {
+    let good = stranger(5, true, one_cell);
+    let mut b = Builder::new();
+    let mut table = decode(&good).unwrap().header.tables[0].clone();
+    table.columns[0].name = "-1".to_owned();
+    let at = b.table(0, || table);
+    b.begin(decode(&good).unwrap().transactions().next().unwrap().unwrap().head);
+    one_cell(&mut b, at);
+    b.end();
+    assert!(b.finish(Header::default()).unwrap_err().text.contains("named -1"));
+}
+
 /// A REJECTED changeset made our tables in a file that had none.
 #[test]
 fn f1_a_rejected_changeset_makes_no_tables() {

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 /// The replicated tables: every kind of key, every affinity, an odd name.
 pub const SCHEMA: &str = "
-CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a, b TEXT, c REAL, d BLOB, n INTEGER NOT NULL DEFAULT 7);
+CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a, b TEXT, c REAL, d BLOB,
+  n INTEGER NOT NULL DEFAULT 7);
 CREATE TABLE pairs(k1 TEXT NOT NULL, k2 INTEGER NOT NULL, v, w NUMERIC, PRIMARY KEY(k1, k2));
 CREATE TABLE uuids(id TEXT PRIMARY KEY NOT NULL, body TEXT DEFAULT 'x');
 CREATE TABLE loose(k NOT NULL PRIMARY KEY, v) WITHOUT ROWID;
@@ -19,7 +20,8 @@ SELECT crsql_as_crr('o''d\"d');";
 
 /// The same for an application of another release: a table and a column less, one of another type.
 const OTHER_SCHEMA: &str = "
-CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a INTEGER, b TEXT, extra, n INTEGER NOT NULL DEFAULT 7);
+CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a INTEGER, b TEXT, extra,
+  n INTEGER NOT NULL DEFAULT 7);
 CREATE TABLE pairs(k1 TEXT NOT NULL, k2 INTEGER NOT NULL, v, w NUMERIC, PRIMARY KEY(k1, k2));
 CREATE TABLE firm(id TEXT PRIMARY KEY NOT NULL, i INTEGER, r REAL, t TEXT) STRICT;
 CREATE TABLE only(id INTEGER PRIMARY KEY NOT NULL, v);

@@ -1,5 +1,5 @@
-//! Every SQL function and virtual table, called with odd arguments in odd places: nothing panics, and
-//! the connection goes on working.
+//! Every SQL function and virtual table, called with odd arguments in odd places: nothing panics,
+//! and the connection goes on working.
 
 use super::Target;
 use super::apply::BETWEEN;

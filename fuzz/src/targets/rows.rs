@@ -1,5 +1,5 @@
-//! `INSERT INTO crsql_changes` with rows from real feeds, some of their values replaced by odd ones.
-//! Whatever is taken, is taken in any order with the same result.
+//! `INSERT INTO crsql_changes` with rows from real feeds, some of their values replaced by odd
+//! ones. What is real is taken in any order with the same result.
 
 use super::script::{self, Asked};
 use super::{Target, apply};
@@ -52,7 +52,7 @@ fn replaced(rng: &mut Rng, world: &World, at: usize) -> String {
             crate::mutate::bytes(rng, &mut pk, &[]);
             hex(&pk)
         }
-        (6, 1) => hex(&[7; 16]),
+        (6, 1) => hex([7; 16]),
         (3, _) => literal(&rng.value()),
         (4 | 5 | 7 | 8 | 9, 1 | 2) => rng.edge(3).cast_signed().to_string(),
         (7, 3) => (1 + rng.below(4)).to_string(),
