@@ -135,8 +135,8 @@ pub fn list(db: &Connection, sql: &str) -> Result<Vec<String>, String> {
 }
 
 /// What begins a statement that merges a row of a feed.
-pub const INTO: &str = "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, \
-                        site_id, cl, seq, stamp) VALUES";
+pub const INTO: &str = "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, \
+                        db_version, site_id, cl, seq, stamp) VALUES";
 
 /// The rows of the feed, each as its ten values written in SQL.
 pub fn feed(db: &Connection) -> Result<Vec<Vec<String>>, String> {

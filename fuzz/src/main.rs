@@ -1,8 +1,8 @@
 //! Hostile input for everything in crsql that reads what it did not write.
 //!
-//! `cargo run --release -- --seconds 60` gives each target its share of the time. A failing input is
-//! kept in `crashers/` with what it did beside it, and the exit code is 1. What is committed there is
-//! run first, every time.
+//! `cargo run --release -- --seconds 60` gives each target its share of the time. A failing input
+//! is kept in `crashers/` with what it did beside it, and the exit code is 1. What is committed
+//! there is run first, every time.
 //!
 //! - `--target NAME`: this one only (`changeset`, `keys`, `apply`, `rows`, `functions`, `tables`)
 //! - `--seed N`: other inputs; the same seed makes the same inputs
@@ -50,14 +50,8 @@ fn built() -> PathBuf {
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut out = Asked {
-        seconds: 60,
-        seed: 1,
-        target: None,
-        replay: None,
-        library: built(),
-        worker: None,
-    };
+    let mut out =
+        Asked { seconds: 60, seed: 1, target: None, replay: None, library: built(), worker: None };
     let mut all = std::env::args().skip(1);
     while let Some(name) = all.next() {
         let value = all.next().ok_or_else(|| format!("{name} needs a value"))?;

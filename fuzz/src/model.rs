@@ -80,7 +80,8 @@ pub fn write(model: &Model) -> Result<Vec<u8>> {
         for item in items {
             match item {
                 Item::Row { table, key, cl, sentinel, cells } => {
-                    let cells = cells.iter().map(|(c, seq, stamp, v)| (*c, *seq, *stamp, v.as_ref()));
+                    let cells =
+                        cells.iter().map(|(c, seq, stamp, v)| (*c, *seq, *stamp, v.as_ref()));
                     out.row(*table, key.borrow(), *cl, *sentinel, cells);
                 }
                 Item::Held(h) => out.held(&HeldItem {
@@ -178,7 +179,12 @@ fn header(rng: &mut Rng, h: &mut Header, other: &Model) {
         6 => {
             let lo = rng.edge(1);
             let whats = ["plain", "plain.a", "pairs", "", ".", "nothing"];
-            h.omits.push(Omit { site: who, lo, hi: rng.edge(lo), what: (*rng.pick(&whats)).into() });
+            h.omits.push(Omit {
+                site: who,
+                lo,
+                hi: rng.edge(lo),
+                what: (*rng.pick(&whats)).into(),
+            });
         }
         7 => {
             let n = rng.below(20);
@@ -201,7 +207,17 @@ fn header(rng: &mut Rng, h: &mut Header, other: &Model) {
 }
 
 const NAMES: [&str; 12] = [
-    "plain", "pairs", "uuids", "a", "b", "", "-1", "crsql_state", "sqlite_schema", "id", "zzz",
+    "plain",
+    "pairs",
+    "uuids",
+    "a",
+    "b",
+    "",
+    "-1",
+    "crsql_state",
+    "sqlite_schema",
+    "id",
+    "zzz",
     "x\"; DROP TABLE plain; --",
 ];
 

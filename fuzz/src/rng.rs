@@ -39,7 +39,8 @@ impl Rng {
 
     /// A number near an edge, or near `old`.
     pub fn edge(&mut self, old: u64) -> u64 {
-        let edges: [u64; 8] = [1 << 7, 1 << 14, 1 << 15, 1 << 31, 1 << 32, 1 << 40, 1 << 53, 1 << 63];
+        let edges: [u64; 8] =
+            [1 << 7, 1 << 14, 1 << 15, 1 << 31, 1 << 32, 1 << 40, 1 << 53, 1 << 63];
         match self.below(8) {
             0 => 0,
             1 => 1,

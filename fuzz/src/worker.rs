@@ -76,12 +76,16 @@ impl<'a> Worker<'a> {
     pub fn once(&mut self, input: &[u8]) -> Result<(), String> {
         let mut head = (input.len() as u64).to_le_bytes().to_vec();
         head.extend_from_slice(input);
-        let kept = self.current.seek(SeekFrom::Start(0)).and_then(|_| self.current.write_all(&head));
+        let kept =
+            self.current.seek(SeekFrom::Start(0)).and_then(|_| self.current.write_all(&head));
         kept.expect("the input is written");
         let (done, mut took) = self.timed(input);
         for _ in 0..3 {
             if took > SLOW {
-                took = took.min(self.timed(input).1);
+                let before = busy();
+                let again = self.timed(input).1;
+                let worked = before.zip(busy()).map(|(before, after)| after.saturating_sub(before));
+                took = took.min(worked.unwrap_or(again));
             }
         }
         if took > SLOW {
@@ -155,6 +159,12 @@ impl<'a> Worker<'a> {
         );
         self.known.is_empty()
     }
+}
+
+/// How long this thread has worked, where the system tells it: a busy machine does not count.
+fn busy() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The memory of this process, where the system tells it.

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 /// The replicated tables: every kind of key, every affinity, an odd name.
 pub const SCHEMA: &str = "
-CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a, b TEXT, c REAL, d BLOB, n INTEGER NOT NULL DEFAULT 7);
+CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a, b TEXT, c REAL, d BLOB,
+  n INTEGER NOT NULL DEFAULT 7);
 CREATE TABLE pairs(k1 TEXT NOT NULL, k2 INTEGER NOT NULL, v, w NUMERIC, PRIMARY KEY(k1, k2));
 CREATE TABLE uuids(id TEXT PRIMARY KEY NOT NULL, body TEXT DEFAULT 'x');
 CREATE TABLE loose(k NOT NULL PRIMARY KEY, v) WITHOUT ROWID;
@@ -19,7 +20,8 @@ SELECT crsql_as_crr('o''d\"d');";
 
 /// The same for an application of another release: a table and a column less, one of another type.
 const OTHER_SCHEMA: &str = "
-CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a INTEGER, b TEXT, extra, n INTEGER NOT NULL DEFAULT 7);
+CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a INTEGER, b TEXT, extra,
+  n INTEGER NOT NULL DEFAULT 7);
 CREATE TABLE pairs(k1 TEXT NOT NULL, k2 INTEGER NOT NULL, v, w NUMERIC, PRIMARY KEY(k1, k2));
 CREATE TABLE firm(id TEXT PRIMARY KEY NOT NULL, i INTEGER, r REAL, t TEXT) STRICT;
 CREATE TABLE only(id INTEGER PRIMARY KEY NOT NULL, v);
@@ -132,13 +134,16 @@ impl World {
         a.execute_batch(SECOND).expect("edits");
         b.execute_batch(THIRD).expect("edits");
         w.images.push(host::image(&mut a));
-        d.execute_batch("INSERT INTO only VALUES(1, 'x'); INSERT INTO plain(id, extra) VALUES(70, 1)")
-            .expect("edits");
+        d.execute_batch(
+            "INSERT INTO only VALUES(1, 'x'); INSERT INTO plain(id, extra) VALUES(70, 1)",
+        )
+        .expect("edits");
         w.changesets.extend(pull(&b, &d, big));
         w.changesets.extend(pull(&b, &a, 300));
         w.changesets.extend(pull(&a, &b, big));
         w.images.push(host::image(&mut d));
-        d.execute_batch("UPDATE plain SET b = 'from d' WHERE id = 1; DELETE FROM pairs").expect("edits");
+        d.execute_batch("UPDATE plain SET b = 'from d' WHERE id = 1; DELETE FROM pairs")
+            .expect("edits");
         w.changesets.extend(pull(&d, &c, big));
         a.execute_batch(MANY).expect("edits");
         w.parts(&a);
@@ -152,7 +157,10 @@ impl World {
             w.gather(db);
         }
         w.changesets.extend(blob(&c, "SELECT crsql_changeset()"));
-        w.images.push(host::image(&mut make(9, "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a)")));
+        w.images.push(host::image(&mut make(
+            9,
+            "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a)",
+        )));
         w
     }
 
@@ -166,7 +174,8 @@ impl World {
             let Some(changeset) = blob(from, &ask) else { break };
             blob(&waiting, &format!("SELECT crsql_apply({})", hex(&changeset)));
             self.changesets.push(changeset);
-            let staged = host::text(&waiting, "SELECT count(*) FROM crsql_staged").expect("a count");
+            let staged =
+                host::text(&waiting, "SELECT count(*) FROM crsql_staged").expect("a count");
             if staged == "2" {
                 self.images.push(host::image(&mut waiting));
                 self.gather(&waiting);

@@ -294,9 +294,13 @@ impl Catalog {
     }
 }
 
-/// A table's id as our tables hold it.
+/// The id of a table or column as our tables hold it. They count from 0 and never come this far.
 pub fn table_id(i: i64) -> Result<u32> {
-    u32::try_from(i).map_err(|_| Error::corrupt(format!("{i} is not a table's id")))
+    const MAX: u32 = u32::MAX / 2;
+    match u32::try_from(i) {
+        Ok(id) if id <= MAX => Ok(id),
+        _ => Err(Error::corrupt(format!("{i} is not the id of a table or a column"))),
+    }
 }
 
 /// A JSON array of names as our tables hold it.
@@ -409,7 +413,7 @@ fn rename(column: &mut Registered, now: &str) {
 }
 
 fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
-    let mut next_id = columns.iter().map(|c| c.id.saturating_add(1)).max().unwrap_or(0);
+    let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
     let watched = columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
     let mut cols = Vec::new();
     let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();

@@ -388,6 +388,15 @@ impl Merge<'_> {
 
     /// A change that its sender held: it may fit here.
     fn held(&mut self, h: &HeldItem<'_>) -> Result<()> {
+        // Held here, it would go to peers who can apply it, and cannot.
+        let sentinel = h.cid == merger::SENTINEL;
+        if if sentinel { h.col_version != h.cl } else { h.cl.is_multiple_of(2) } {
+            return Err(Error::rejected(format!(
+                "this changeset is REJECTED: what it holds of {}.{} cannot be, with the causal \
+                 length {} and the version {}",
+                h.table, h.cid, h.cl, h.col_version
+            )));
+        }
         if log::record(self.s, self.name)?.is_none() {
             Writer::new(self.name).create(self.s, self.record.clone())?;
         }

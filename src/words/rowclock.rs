@@ -233,3 +233,30 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
     }
     Ok(RowClock { cl, life, base, over })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The fuzzer found clocks that say what need not be said, or announce what does not come: they
+    /// were read as sound, and no check of the file could tell that they had been damaged.
+    #[test]
+    fn h5_other_forms_of_a_clock_are_corrupt() {
+        let cases: [(&str, &[u8]); 5] = [
+            ("a causal length of 1", &[CL, 1]),
+            ("site 0", &[BASE | SITE, 0, 15, 0, 1]),
+            ("no overrides", &[BASE | OVER, 15, 0, 1]),
+            ("a site without a base", &[SITE, 1]),
+            ("a spare bit", &[32]),
+        ];
+        for (what, bytes) in cases {
+            assert_eq!(RowClock::decode(bytes).unwrap_err().code, 11, "{what}");
+        }
+        for bytes in [&[0][..], &[CL, 3], &[BASE | SITE, 2, 15, 0, 1], &[OVER, 0, 1, 2, 3]] {
+            let mut again = Vec::new();
+            RowClock::decode(bytes).unwrap().encode(&mut again);
+            assert_eq!(again, bytes);
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! `crsql_apply` of hostile changesets, on real SQLite, among an application's own statements: it is
-//! applied whole or an error leaves no trace, and a fresh peer can follow.
+//! `crsql_apply` of hostile changesets, on real SQLite, among an application's own statements: it
+//! is applied whole or an error leaves no trace, and a fresh peer can follow.
 
 use super::script::{self, Asked};
 use super::{Target, changeset};

@@ -1,5 +1,5 @@
-//! Every SQL function and virtual table, called with odd arguments in odd places: nothing panics, and
-//! the connection goes on working.
+//! Every SQL function and virtual table, called with odd arguments in odd places: nothing panics,
+//! and the connection goes on working.
 
 use super::Target;
 use super::apply::BETWEEN;
@@ -12,17 +12,57 @@ use crate::world::World;
 pub struct Functions;
 
 const CALLS: [&str; 28] = [
-    "internal_insert", "internal_update", "internal_delete", "internal_assigned",
-    "internal_foreign", "internal_sync_bit", "as_crr", "as_table", "begin_alter", "commit_alter",
-    "site_id", "db_version", "next_db_version", "rows_impacted", "new_site", "vector", "seen",
-    "changeset", "changeset_info", "apply", "digest", "config_set", "config_get", "pack_columns",
-    "fract_key_between", "uuid7", "time", "finalize",
+    "internal_insert",
+    "internal_update",
+    "internal_delete",
+    "internal_assigned",
+    "internal_foreign",
+    "internal_sync_bit",
+    "as_crr",
+    "as_table",
+    "begin_alter",
+    "commit_alter",
+    "site_id",
+    "db_version",
+    "next_db_version",
+    "rows_impacted",
+    "new_site",
+    "vector",
+    "seen",
+    "changeset",
+    "changeset_info",
+    "apply",
+    "digest",
+    "config_set",
+    "config_get",
+    "pack_columns",
+    "fract_key_between",
+    "uuid7",
+    "time",
+    "finalize",
 ];
 
 const NAMES: [&str; 20] = [
-    "plain", "pairs", "uuids", "loose", "main", "temp", "crsql_state", "crsql_log",
-    "sqlite_schema", "nothing", "o'd\"d", "PLAIN", "all", "*", "a0", "a1", "crsql_changes", "-1",
-    "merge-equal-values", "drift_ms",
+    "plain",
+    "pairs",
+    "uuids",
+    "loose",
+    "main",
+    "temp",
+    "crsql_state",
+    "crsql_log",
+    "sqlite_schema",
+    "nothing",
+    "o'd\"d",
+    "PLAIN",
+    "all",
+    "*",
+    "a0",
+    "a1",
+    "crsql_changes",
+    "-1",
+    "merge-equal-values",
+    "drift_ms",
 ];
 
 /// An argument, as SQL.
@@ -81,7 +121,9 @@ pub fn statement(rng: &mut Rng, world: &World) -> String {
         7 => format!("DELETE FROM crsql_changes WHERE pk = {}", argument(rng, world)),
         8 => format!("UPDATE crsql_changes SET val = {}", argument(rng, world)),
         9 => format!("INSERT INTO crsql_enlist VALUES({})", argument(rng, world)),
-        10 => format!("CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON plain BEGIN SELECT {it}; END"),
+        10 => {
+            format!("CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON plain BEGIN SELECT {it}; END")
+        }
         11 => format!("CREATE VIEW IF NOT EXISTS v AS SELECT {it}"),
         12 => super::rows::insert(rng, world),
         13 => (*rng.pick(&SCHEMA)).to_owned(),

@@ -144,7 +144,9 @@ fn vector(bytes: &[u8]) -> Result<(), String> {
     let Ok(v) = Vector::from_json(bytes) else { return Ok(()) };
     for (site, spans) in &v.seen {
         let _ = v.seen_set(site);
-        let _ = spans.iter().map(|s| v.stamp_at(site, s.hi)).count();
+        if spans.iter().any(|s| s.stamp != 0 && v.stamp_at(site, s.hi) != Some(s.stamp)) {
+            return Err("a vector does not find a stamp of its own".into());
+        }
     }
     let again = v.to_json();
     match Vector::from_json(again.as_bytes()) {
@@ -156,8 +158,9 @@ fn vector(bytes: &[u8]) -> Result<(), String> {
 
 fn text(bytes: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(bytes);
-    let (a, b) = text.split_at(text.floor_char_boundary(text.len() / 2));
-    let _ = Affinity::of(&text, bytes.len() % 2 == 0);
+    let middle = (0..=text.len() / 2).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let (a, b) = text.split_at(middle);
+    let _ = Affinity::of(&text, bytes.len().is_multiple_of(2));
     for (a, b) in [(Some(a), Some(b)), (Some(b), Some(a)), (Some(a), None), (None, Some(b))] {
         let Ok(between) = fract::key_between(a, b) else { continue };
         let above = a.is_none_or(|a| a < between.as_str());

@@ -1,5 +1,5 @@
-//! `INSERT INTO crsql_changes` with rows from real feeds, some of their values replaced by odd ones.
-//! Whatever is taken, is taken in any order with the same result.
+//! `INSERT INTO crsql_changes` with rows from real feeds, some of their values replaced by odd
+//! ones. What is real is taken in any order with the same result.
 
 use super::script::{self, Asked};
 use super::{Target, apply};
@@ -12,7 +12,6 @@ use rusqlite::Connection;
 
 /// The target.
 pub struct Rows;
-
 
 /// The cid of a sentinel, as the feed is written in SQL.
 const SENTINEL: &str = "CAST(x'2d31' AS TEXT)";
@@ -53,7 +52,7 @@ fn replaced(rng: &mut Rng, world: &World, at: usize) -> String {
             crate::mutate::bytes(rng, &mut pk, &[]);
             hex(&pk)
         }
-        (6, 1) => hex(&[7; 16]),
+        (6, 1) => hex([7; 16]),
         (3, _) => literal(&rng.value()),
         (4 | 5 | 7 | 8 | 9, 1 | 2) => rng.edge(3).cast_signed().to_string(),
         (7, 3) => (1 + rng.below(4)).to_string(),
@@ -81,11 +80,13 @@ impl Target for Rows {
     fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
         let (_, lines) = script::parse(input);
         let honest = |line: &String| {
-            let values = line.strip_prefix(INTO).and_then(|l| l.strip_prefix('(')?.strip_suffix(')'));
+            let values =
+                line.strip_prefix(INTO).and_then(|l| l.strip_prefix('(')?.strip_suffix(')'));
             values.is_none_or(|v| world.rows.iter().any(|row| row.join(", ") == v))
         };
         let all = lines.iter().all(honest);
-        let asked = Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
+        let asked =
+            Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
         script::run(world, input, asked)?;
         if !all {
             return Ok(());

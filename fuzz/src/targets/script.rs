@@ -148,7 +148,11 @@ fn converge(world: &World, db: &Connection, fair: bool) -> Result<(), String> {
     sound(&fresh).map_err(|e| format!("at a fresh peer {e}"))?;
     let held = "SELECT count(*) FROM crsql_held";
     let nothing_held = alike && host::text(db, held)? == "0" && host::text(&fresh, held)? == "0";
-    if fair && nothing_held { same(db, &fresh, "a fresh peer that pulled everything") } else { Ok(()) }
+    if fair && nothing_held {
+        same(db, &fresh, "a fresh peer that pulled everything")
+    } else {
+        Ok(())
+    }
 }
 
 /// A fresh peer that is given every row of the feed has the same.

@@ -79,7 +79,10 @@ fn damage(rng: &mut Rng, all: &[Cell]) -> String {
                 .iter()
                 .map(|c| if c == column { value.clone() } else { format!("\"{c}\"") })
                 .collect();
-            format!("INSERT OR IGNORE INTO {table} SELECT {} FROM {table} WHERE {row}", all.join(", "))
+            format!(
+                "INSERT OR IGNORE INTO {table} SELECT {} FROM {table} WHERE {row}",
+                all.join(", ")
+            )
         }
         3 => format!("UPDATE OR IGNORE {table} SET \"{column}\" = {value}"),
         4 if rng.one_in(4) => format!("DELETE FROM {table}"),

@@ -44,9 +44,6 @@ pub struct Items<'a> {
     key: Vec<u8>,
 }
 
-/// The name under which a held change tells the causal length of its row.
-const SENTINEL: &str = "-1";
-
 #[cold]
 fn not_canonical() -> Error {
     Error::rejected("an item is not written in its one form")
@@ -284,14 +281,6 @@ pub(super) fn check_held(held: &HeldItem<'_>) -> Result<()> {
         return Err(Error::rejected("the version of a held cell does not fit into 63 bits"));
     }
     causal_length(held.cl)?;
-    // Whoever can apply it would reject what a dead row cannot have, so nobody may carry it on.
-    if held.cid == SENTINEL {
-        if held.col_version != held.cl {
-            return Err(Error::rejected("the sentinel of a held row says two causal lengths"));
-        }
-    } else if held.cl.is_multiple_of(2) {
-        return Err(Error::rejected("a cell of a dead row is held"));
-    }
     plus(held.seq, 0)?;
     pack::unpack(held.pk).map(|_| ())
 }

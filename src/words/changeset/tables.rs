@@ -67,6 +67,10 @@ pub(super) fn check(table: &TableInfo) -> Result<()> {
             table.columns.len()
         )));
     }
+    // In a held change it would read as the row's own causal length.
+    if table.columns.iter().any(|c| c.name == "-1") {
+        return Err(Error::rejected("a table has a column named -1"));
+    }
     let keys = table.keys.iter().map(|key| &key.name);
     let mut names: Vec<&String> = keys.chain(table.columns.iter().map(|c| &c.name)).collect();
     names.sort_unstable();

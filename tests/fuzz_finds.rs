@@ -1,0 +1,203 @@
+//! The promise: what the fuzzer once got through stays out. Each test is an input that a peer who
+//! knows the format can send, or a file that somebody edited by hand: it is refused whole, or read
+//! as the damage that it is, and never passed on to peers who would choke on it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{error, int, memory, one, rows, run};
+use crsql::words::changeset::{Builder, Header, HeldItem, KeyRef, TxnHead, decode};
+use crsql::words::value::ValueRef;
+use crsql::words::vector::Span;
+use rusqlite::Connection;
+
+const T: &str = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t');";
+const SITE: [u8; 16] = [9; 16];
+
+fn replica() -> Connection {
+    let db = memory();
+    run(&db, T);
+    db
+}
+
+fn apply(db: &Connection, blob: &[u8]) -> Result<String, String> {
+    db.query_row("SELECT crsql_apply(?1)", [blob], |r| r.get(0)).map_err(|e| e.to_string())
+}
+
+/// A changeset by a stranger, of one transaction that `fill` writes; `covered` says whether the
+/// header covers it. Tables are those of a replica with one row.
+fn stranger(stamp: u64, covered: bool, fill: impl FnOnce(&mut Builder, usize)) -> Vec<u8> {
+    let model = replica();
+    run(&model, "INSERT INTO t VALUES(1, 'x')");
+    let blob: Vec<u8> = model.query_row("SELECT crsql_changeset()", [], |r| r.get(0)).unwrap();
+    let table = decode(&blob).unwrap().header.tables[0].clone();
+    let mut b = Builder::new();
+    let at = b.table(0, || table);
+    b.begin(TxnHead {
+        site: SITE,
+        version: 1,
+        stamp,
+        last_seq: 9,
+        flags: 0,
+        part: None,
+        deps: Vec::new(),
+    });
+    fill(&mut b, at);
+    b.end();
+    let mut header = Header { sender: SITE, ..Header::default() };
+    if covered {
+        header.coverage.insert(SITE, vec![Span { lo: 1, hi: 1, stamp }]);
+    }
+    b.finish(header).unwrap()
+}
+
+fn one_cell(b: &mut Builder, table: usize) {
+    let cell = (0, 0, None, ValueRef::Text(b"from afar"));
+    b.row(table, KeyRef::Int(7), 1, None, [cell].into_iter());
+}
+
+/// Everything that is stored.
+fn all_of(db: &Connection) -> Vec<String> {
+    let tables = rows(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1");
+    tables.iter().flat_map(|t| rows(db, &format!("SELECT '{t}', * FROM \"{t}\""))).collect()
+}
+
+fn refused(blob: &[u8], why: &str) {
+    let db = replica();
+    let before = all_of(&db);
+    let said = apply(&db, blob).unwrap_err();
+    assert!(said.contains(why), "{said}");
+    assert_eq!(before, all_of(&db));
+}
+
+/// A transaction that the changeset holds and does not cover was applied, and could then be got by
+/// nobody: it was in the tables, and no vector and no changeset ever told of it.
+#[test]
+fn e11_a_transaction_that_is_not_covered_is_rejected() {
+    assert!(apply(&replica(), &stranger(5, true, one_cell)).is_ok());
+    refused(&stranger(5, false, one_cell), "does not cover it");
+}
+
+/// A cell with the stamp 0 was written into its row and left no clock that counts: it was in the
+/// table of this file and in no feed.
+#[test]
+fn d5_a_cell_with_the_stamp_0_is_rejected() {
+    refused(&stranger(0, true, one_cell), "stamp 0");
+}
+
+/// A held cell of a dead row was held for a table that is not here, passed on, and made every
+/// changeset of ours REJECTED by peers who have the table.
+#[test]
+fn e9_a_held_change_that_cannot_be_is_not_passed_on() {
+    let held = |cid: &'static str, col_version: u64, cl: u64| {
+        stranger(5, true, move |b, _| {
+            b.held(&HeldItem {
+                table: "elsewhere",
+                pk: &[1, 9, 7],
+                cid,
+                val: ValueRef::Null,
+                col_version,
+                cl,
+                seq: 0,
+            });
+        })
+    };
+    for (cid, col_version, cl) in [("v", 5, 2), ("-1", 3, 1), ("-1", 0, 2)] {
+        refused(&held(cid, col_version, cl), "cannot be");
+    }
+    for (cid, col_version, cl) in [("v", 5, 1), ("-1", 2, 2), ("-1", 3, 3)] {
+        let db = replica();
+        assert!(apply(&db, &held(cid, col_version, cl)).is_ok(), "{cid} {cl}");
+        assert_eq!(int(&db, "SELECT count(*) FROM crsql_held"), 1);
+    }
+}
+
+/// A column named -1, which no table of ours can have, was held under that name, where it read as
+/// the causal length of its row.
+#[test]
+fn b8_a_column_named_minus_one_is_rejected() {
+    let good = stranger(5, true, one_cell);
+    let mut b = Builder::new();
+    let mut table = decode(&good).unwrap().header.tables[0].clone();
+    table.columns[0].name = "-1".to_owned();
+    let at = b.table(0, || table);
+    b.begin(decode(&good).unwrap().transactions().next().unwrap().unwrap().head);
+    one_cell(&mut b, at);
+    b.end();
+    assert!(b.finish(Header::default()).unwrap_err().text.contains("named -1"));
+}
+
+/// A REJECTED changeset made our tables in a file that had none.
+#[test]
+fn f1_a_rejected_changeset_makes_no_tables() {
+    let db = memory();
+    run(&db, "CREATE TABLE its_own(x)");
+    let before = all_of(&db);
+    assert!(apply(&db, &stranger(5, false, one_cell)).is_err());
+    assert_eq!(before, all_of(&db));
+    assert_eq!(rows(&db, "SELECT name FROM sqlite_schema"), ["its_own"]);
+    run(&db, T);
+    assert!(apply(&db, &stranger(5, true, one_cell)).is_ok());
+    assert_eq!(one(&db, "SELECT v FROM t"), "from afar");
+}
+
+/// A change that is too old for its row was held for other reasons, and then never went away.
+#[test]
+fn e11_what_is_below_its_row_is_not_held() {
+    let insert = |db: &Connection, cid: &str, col_version: i64, cl: i64, seq: i64| {
+        let mut stmt = db
+            .prepare(
+                "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, \
+                 site_id, cl, seq) VALUES('t', x'010907', ?1, NULL, ?2, 3, ?3, ?4, ?5)",
+            )
+            .unwrap();
+        stmt.execute((cid, col_version, &SITE[..], cl, seq)).unwrap();
+    };
+    for cid in ["v", "other"] {
+        let (a, b) = (replica(), replica());
+        insert(&a, cid, i64::MAX, 1, 0);
+        insert(&a, "-1", 2, 2, 1);
+        insert(&b, "-1", 2, 2, 1);
+        insert(&b, cid, i64::MAX, 1, 0);
+        let digest = "SELECT crsql_digest(NULL, 'all')";
+        assert_eq!(one(&a, digest), one(&b, digest), "{cid}");
+    }
+}
+
+/// Our tables, edited by hand: versions that are no integers went round for ever, ranges of version
+/// 0 and ids and places at the end of their type went over it.
+#[test]
+fn h5_hand_edited_tables_are_an_error_and_not_a_panic_or_a_hang() {
+    let cases = [
+        "UPDATE crsql_log SET version = 5e-324",
+        "INSERT INTO crsql_coverage(site, lo, hi, stamp) VALUES(0, 0, 9, 1)",
+        "INSERT INTO crsql_coverage(site, lo, hi, stamp) VALUES(0, 9, 3, 1)",
+        "UPDATE crsql_columns SET cid = 4294967295",
+        "UPDATE crsql_log SET rows = x'0702ffffffffffffffffff01ffffffffffffffffff010e'",
+        "UPDATE crsql_log SET version = 9223372036854775807",
+    ];
+    let calls = [
+        "SELECT crsql_changeset()",
+        "SELECT * FROM crsql_changes",
+        "SELECT crsql_digest(NULL, 'all')",
+        "SELECT * FROM crsql_check()",
+        "SELECT crsql_vector()",
+        "INSERT INTO t VALUES(5, 5)",
+        "UPDATE t SET v = 6",
+    ];
+    for case in cases {
+        let db = replica();
+        run(&db, "INSERT INTO t VALUES(1, 'x')");
+        run(&db, case);
+        for call in calls {
+            let said = db.execute_batch(call).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(!said.contains("internal error"), "{case}; {call}: {said}");
+        }
+        run(&db, "CREATE TABLE its_own(x); INSERT INTO its_own VALUES(1)");
+    }
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 'x'); INSERT INTO t VALUES(2, 'x')");
+    run(&db, "UPDATE crsql_log SET version = 5e-324 WHERE version = 1");
+    assert!(error(&db, "SELECT crsql_changeset()").contains("crsql_log"));
+}
