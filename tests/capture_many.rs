@@ -6,11 +6,9 @@
 
 mod common;
 
-use common::{int, open, rows, run, shell};
+use common::{bare, int, open, rows, run, shell};
 use rusqlite::Connection;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 const EACH: i64 = 150;
 
@@ -104,22 +102,6 @@ fn c11_processes() {
         }
     });
     whole(&db, 4);
-}
-
-/// What the stock shell says without crsql.
-fn bare(dir: &Path, script: &str) -> String {
-    let program = std::env::var("SQLITE3").unwrap_or_else(|_| "sqlite3".into());
-    let mut child = Command::new(program)
-        .args(["-batch", "x.db"])
-        .current_dir(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    let out = child.wait_with_output().unwrap();
-    String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn f6_every_order_of_row_wise_events_ends_the_same() {
             run(db, EVENTS[code / 4usize.pow(n) % 4]);
             let mine = "site_id = crsql_site_id()";
             events.push(changes(db, mine));
-            if (code + n as usize) % 5 == 0 {
+            if (code + n as usize).is_multiple_of(5) {
                 pull(if n % 2 == 0 { &b } else { &a }, db);
             }
         }

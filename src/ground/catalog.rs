@@ -26,6 +26,13 @@ const COLUMNS: Fixed = Fixed(
 );
 const BY_NAME: Fixed =
     Fixed(22, "SELECT tid, name, former FROM crsql_tables WHERE dropped IS NULL ORDER BY tid");
+const WATCHING: Fixed = Fixed(
+    24,
+    "SELECT name FROM main.sqlite_schema
+     WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!' AND tbl_name = ?1 COLLATE
+         NOCASE
+     LIMIT 1",
+);
 const TRIGGERS: Fixed = Fixed(
     23,
     "SELECT tbl_name, sql, name FROM main.sqlite_schema
@@ -83,6 +90,8 @@ pub struct Table {
     pub cols: Vec<Col>,
     /// The ids of the columns that the update trigger passes, in its order.
     pub watched: Vec<u32>,
+    /// There are columns that the update trigger does not name.
+    pub stale: bool,
     /// The columns that are in the register but gone from the table.
     pub gone: Vec<u32>,
     /// One more than the greatest column id ever given.
@@ -197,7 +206,7 @@ impl Catalog {
     fn read_all_triggers(&self, cache: &Cache) -> Result<()> {
         let mut all: HashMap<u32, Vec<Text>> = HashMap::new();
         for text in texts(cache, "crsql ", "crsql!")? {
-            if let Some(tid) = text.name.split(' ').nth(1).and_then(|tid| tid.parse().ok()) {
+            if let Some(tid) = id_of(&text.name) {
                 all.entry(tid).or_default().push(text);
             }
         }
@@ -309,6 +318,18 @@ pub fn json_names(text: &[u8]) -> Result<Vec<String>> {
         .map_err(|e| Error::corrupt(format!("a list of former names is not JSON: {e}")))
 }
 
+/// The table whose triggers are on the table of this name.
+pub fn watching(cache: &Cache, name: &str) -> Result<Option<u32>> {
+    let mut stmt = cache.fixed(WATCHING)?;
+    stmt.bind_text(1, name.as_bytes())?;
+    Ok(if stmt.step()? { id_of(&stmt.string(0)) } else { None })
+}
+
+/// The table that a trigger of ours belongs to.
+fn id_of(trigger: &str) -> Option<u32> {
+    trigger.split(' ').nth(1).and_then(|tid| tid.parse().ok())
+}
+
 /// What the triggers of a table tell of it.
 pub struct Seen {
     /// The present name of the table.
@@ -319,6 +340,18 @@ pub struct Seen {
     pub altering: Vec<(u32, String)>,
     /// The text of all triggers that are there, by name.
     pub texts: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// Whether the triggers that capture are all there. Where one is missing, writes went by.
+    pub fn captures(&self, tid: u32) -> bool {
+        let prefix = triggers::prefix(tid);
+        ["insert", "update", "delete"].iter().all(|what| {
+            let named =
+                |name: &str| name.strip_prefix(&prefix).is_some_and(|n| n.starts_with(what));
+            self.texts.iter().any(|(name, _)| named(name))
+        })
+    }
 }
 
 /// One trigger of ours as the schema has it.
@@ -414,7 +447,8 @@ fn rename(column: &mut Registered, now: &str) {
 
 fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
     let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
-    let watched = columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
+    let watched: Vec<u32> =
+        columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
     let mut cols = Vec::new();
     let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();
     let mut gone = Vec::new();
@@ -437,6 +471,9 @@ fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
         .into_iter()
         .map(|c| KeyCol { name: c.name, loose: c.affinity == Affinity::Blob, affinity: c.affinity })
         .collect();
+    // Both ascend.
+    let mut of_trigger = watched.iter();
+    let stale = !cols.iter().all(|c| of_trigger.any(|w| *w == c.id));
     let kind = if found.rowid_key { KeyKind::Int } else { KeyKind::Packed };
     Table {
         tid,
@@ -448,19 +485,13 @@ fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
         keys,
         cols,
         watched,
+        stale,
         gone,
         next_id,
     }
 }
 
 fn col(id: u32, former: Vec<String>, c: Column) -> Col {
-    Col {
-        id,
-        name: c.name,
-        former,
-        affinity: c.affinity,
-        notnull: c.notnull,
-        default: c.default,
-        declared: c.declared,
-    }
+    let Column { name, affinity, notnull, default, declared, .. } = c;
+    Col { id, name, former, affinity, notnull, default, declared }
 }

@@ -109,10 +109,11 @@ pub fn altering(w: &Watched<'_>, ids: &[u32]) -> Result<Vec<String>> {
     let trigger = |id: i64, of: String| {
         Ok(format!(
             "CREATE TRIGGER {} AFTER UPDATE OF {of} ON {} BEGIN \
-             SELECT crsql_internal_assigned({}, {id}{keys}); END",
+             SELECT crsql_internal_assigned({}, {}, {id}{keys}); END",
             ident(&format!("{}altering {id}", prefix(w.tid))),
             ident(w.name),
-            w.tid
+            w.tid,
+            w.shape
         ))
     };
     let of_keys: Vec<String> = w.keys.iter().map(|k| ident(k)).collect();

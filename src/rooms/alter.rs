@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::session::Session;
 use super::{flush, held, omits, rebuilt};
-use crate::ground::catalog::{Seen, Table, clock_table};
+use crate::ground::catalog::{self, Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
 use crate::ground::triggers::{self, Watched};
@@ -68,14 +68,16 @@ pub fn reconcile_if_possible(s: &Rc<Session>, call: &str) -> Result<()> {
     })
 }
 
-/// The same for the one table that is registered under this name. The others, and the record
-/// that all agree, wait.
+/// The same for the one table that has this name, whatever the register calls it, and for one
+/// that had it. The others, and the record that all agree, wait.
 pub fn reconcile_named(s: &Session, name: &str) -> Result<()> {
-    let names = s.catalog.names(&s.cache)?;
-    match names.registered(name) {
-        Some(tid) => reconcile_table(s, tid, application_has_triggers(s)?),
-        None => Ok(()),
+    let guards = application_has_triggers(s)?;
+    let registered = s.catalog.names(&s.cache)?.registered(name);
+    let watching = catalog::watching(&s.cache, name)?.filter(|tid| Some(*tid) != registered);
+    for tid in registered.into_iter().chain(watching) {
+        reconcile_table(s, tid, guards)?;
     }
+    Ok(())
 }
 
 fn reconcile_table(s: &Session, tid: u32, guards: bool) -> Result<()> {
@@ -93,13 +95,26 @@ fn reconcile_table(s: &Session, tid: u32, guards: bool) -> Result<()> {
     if same && registered == table.name && table.gone.is_empty() && whole(&table, &seen) {
         return Ok(());
     }
+    let blind = !seen.captures(tid);
     settle_columns(s, &table)?;
-    watch(s, &table)
+    watch(s, &table)?;
+    if blind { rebuilt::reconcile_rows(s, &*s.table(tid)?) } else { Ok(()) }
+}
+
+/// The columns of a table that its triggers do not name have been written: they keep the numbers
+/// that the clocks now hold, and the triggers are made anew where nobody is altering the table.
+pub fn learn(s: &Session, table: &Table) -> Result<()> {
+    if s.catalog.seen(&s.cache, table.tid)?.is_some_and(|seen| seen.altering.is_empty()) {
+        return watch(s, table);
+    }
+    number_columns(s, table, false)?;
+    s.catalog.forget();
+    s.installed().map(|_| ())
 }
 
 /// Whether the update trigger names exactly the columns that there are.
 fn whole(table: &Table, seen: &Seen) -> bool {
-    table.unwatched().next().is_none()
+    !table.stale
         && seen.listed.as_ref().is_some_and(|l| l.len() == table.keys.len() + table.cols.len())
 }
 
@@ -107,7 +122,10 @@ fn whole(table: &Table, seen: &Seen) -> bool {
 fn reconcile_unwatched(s: &Session, tid: u32) -> Result<()> {
     let name = registered_name(s, tid)?;
     let found = shape::read(s.db, &name)?;
-    let fit = found.filter(|found| shape::refuse(s.db, found).is_ok());
+    let found = found.filter(|found| shape::refuse(s.db, found).is_ok());
+    // Another table of ours may have been given the name.
+    let other = catalog::watching(&s.cache, &name)?.is_some();
+    let fit = found.filter(|_| !other);
     let Some(_) = fit else {
         return forget_id(s, tid, &name);
     };
@@ -166,6 +184,25 @@ pub fn expected_triggers(table: &Table, guards: bool) -> Result<Vec<String>> {
     Ok(all)
 }
 
+/// Writes the register's lines for the columns. Those that the triggers name stay watched.
+fn number_columns(s: &Session, table: &Table, watched: bool) -> Result<()> {
+    let mut stmt = s.db.prepare(
+        "INSERT INTO crsql_columns(tid, cid, name, former, watched) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT(tid, cid) DO UPDATE SET name = excluded.name, former = excluded.former,
+                                             watched = max(watched, excluded.watched)",
+        Prep::Once,
+    )?;
+    for c in &table.cols {
+        stmt.bind_int(1, i64::from(table.tid))?;
+        stmt.bind_int(2, i64::from(c.id))?;
+        stmt.bind_text(3, c.name.as_bytes())?;
+        stmt.bind_text(4, json(&c.former).as_bytes())?;
+        stmt.bind_int(5, i64::from(watched))?;
+        stmt.run()?;
+    }
+    Ok(())
+}
+
 /// Writes the register's lines for a table as it is now, and its triggers.
 pub fn watch(s: &Session, table: &Table) -> Result<()> {
     let shape = table.shape + 1;
@@ -178,20 +215,8 @@ pub fn watch(s: &Session, table: &Table) -> Result<()> {
     stmt.bind_text(3, json(&table.former).as_bytes())?;
     stmt.bind_int(4, i64::from(shape))?;
     stmt.run()?;
-    let mut stmt = s.db.prepare(
-        "INSERT INTO crsql_columns(tid, cid, name, former, watched) VALUES(?1, ?2, ?3, ?4, 1)
-         ON CONFLICT(tid, cid) DO UPDATE
-         SET name = excluded.name, former = excluded.former, watched = 1",
-        Prep::Once,
-    )?;
-    for c in &table.cols {
-        stmt.bind_int(1, i64::from(table.tid))?;
-        stmt.bind_int(2, i64::from(c.id))?;
-        stmt.bind_text(3, c.name.as_bytes())?;
-        stmt.bind_text(4, json(&c.former).as_bytes())?;
-        stmt.run()?;
-    }
     drop(stmt);
+    number_columns(s, table, true)?;
     drop_triggers(s, table.tid)?;
     let mut table = table.clone();
     table.shape = shape;
@@ -248,13 +273,31 @@ fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
     stmt.run()?;
     drop(stmt);
     s.cache.forget_tables();
-    // SQLite drops no table while a statement reads; then an empty one stays until it can.
+    // SQLite drops no table while a statement reads; then an empty one stays for `drop_clocks`.
     let clock = clock_table(tid);
     if s.db.exec(&format!("DROP TABLE IF EXISTS main.{clock}")).is_err() {
         s.db.exec(&format!("DELETE FROM main.{clock}"))?;
     }
     s.catalog.forget();
     s.installed()?;
+    Ok(())
+}
+
+/// Drops what is left of the clocks of tables that were dropped, if SQLite lets us now.
+pub fn drop_clocks(s: &Session) -> Result<()> {
+    let sql = "SELECT s.name FROM crsql_tables t JOIN main.sqlite_schema s
+                 ON s.name = 'crsql_clock_' || t.tid WHERE t.dropped IS NOT NULL";
+    let mut stmt = s.db.prepare(sql, Prep::Once)?;
+    let mut left = Vec::new();
+    while stmt.step()? {
+        left.push(stmt.string(0));
+    }
+    drop(stmt);
+    for clock in left {
+        if s.db.exec(&format!("DROP TABLE main.{clock}")).is_err() {
+            break;
+        }
+    }
     Ok(())
 }
 
@@ -267,7 +310,9 @@ fn named(s: &Session, call: &str, name: &str) -> Result<Rc<Table>> {
 
 /// `crsql_begin_alter`: from here on ALTER may drop columns and the table may be built anew.
 pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
-    named(s, "crsql_begin_alter", name)?;
+    if !s.installed()? {
+        return named(s, "crsql_begin_alter", name).map(|_| ());
+    }
     s.atomically("crsql_begin_alter", || {
         s.enlist()?;
         flush::flush(s)?;
@@ -312,6 +357,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
             rebuilt::reconcile_rows(s, &table)?;
         }
         reconcile(s)?;
+        drop_clocks(s)?;
         settle_schema(s)?;
         held::retry(s)
     })

@@ -64,15 +64,14 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return push(s, &table, args, 3 + keys, Op::Insert);
     }
     let whole = args.len() >= pairs + 2 * watched;
-    let stale = table.cols.len() > watched;
-    if whole && !stale && set.is_empty() && !loose(&table, args, 3 + keys) {
+    if whole && !table.stale && set.is_empty() && !loose(&table, args, 3 + keys) {
         return Ok(());
     }
     let bits = set.store(&mut s.memory.borrow_mut());
     push(s, &table, args, 3 + keys, Op::Update(bits))
 }
 
-/// `crsql_internal_assigned(tid, column id, old key ..., new key ...)`: a write between
+/// `crsql_internal_assigned(tid, shape, column id, old key ..., new key ...)`: a write between
 /// `crsql_begin_alter` and `crsql_commit_alter`.
 pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()> {
     if s.is_merging() {
@@ -81,18 +80,18 @@ pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<(
     let table = begin(s, args)?;
     let keys = table.keys.len();
     let same =
-        (0..keys).all(|k| canonical_key(args.get(2 + k)) == canonical_key(args.get(2 + keys + k)));
+        (0..keys).all(|k| canonical_key(args.get(3 + k)) == canonical_key(args.get(3 + keys + k)));
     if !same {
-        push(s, &table, args, 2, Op::Delete)?;
-        return push(s, &table, args, 2 + keys, Op::Insert);
+        push(s, &table, args, 3, Op::Delete)?;
+        return push(s, &table, args, 3 + keys, Op::Insert);
     }
-    let ValueRef::Int(id) = args.get(1) else { return Err(not_ours()) };
+    let ValueRef::Int(id) = args.get(2) else { return Err(not_ours()) };
     let mut set = BitSet::default();
     if let Some(at) = table.watched.iter().position(|w| i64::from(*w) == id) {
         set.add(at);
     }
     let bits = set.store(&mut s.memory.borrow_mut());
-    push(s, &table, args, 2 + keys, Op::Update(bits))
+    push(s, &table, args, 3 + keys, Op::Update(bits))
 }
 
 /// `crsql_internal_foreign(tid, key ...)`: 1 for a write that an application's trigger attempts

@@ -157,6 +157,7 @@ pub fn as_table(s: &Rc<Session>, name: &str) -> Result<()> {
         if let Some(table) = s.named(name)? {
             alter::forget_table(s, &table)?;
         }
+        alter::drop_clocks(s)?;
         alter::settle_schema(s)
     })
 }

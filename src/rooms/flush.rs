@@ -8,7 +8,7 @@ use super::capture::BitSet;
 use super::log::{self, Head, Record, Writer, clock_of};
 use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
 use super::session::Session;
-use super::{stale, sweep};
+use super::{alter, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
@@ -137,7 +137,20 @@ fn write_events(s: &Session, batch: &Batch) -> Result<()> {
     memory.given = Some(Given { part: given.part + parts, ..given });
     drop(memory);
     sweep::after(s, given.version, groups.iter().filter(|g| g.known).count() as u64)?;
-    canonicalise(s, batch, &groups)
+    canonicalise(s, batch, &groups)?;
+    learn(s, &groups)
+}
+
+/// Columns that were added since the triggers were made have been written: from now on they have
+/// their numbers and the triggers name them.
+fn learn(s: &Session, groups: &[Group]) -> Result<()> {
+    let mut last = None;
+    for g in groups.iter().filter(|g| g.table.stale) {
+        if last.replace(g.table.tid) != Some(g.table.tid) {
+            alter::learn(s, &g.table)?;
+        }
+    }
+    Ok(())
 }
 
 /// The version and stamp of this transaction, given once.
@@ -315,7 +328,7 @@ fn has_sentinel(g: &Group) -> bool {
 fn changed(s: &Session, batch: &Batch, g: &Group, bits: &BitSet) -> Result<Vec<u32>> {
     let watched = bits.iter().filter_map(|at| g.table.watched.get(at).copied());
     let mut ids: Vec<u32> = watched.filter(|id| g.table.position(*id).is_some()).collect();
-    if g.table.unwatched().next().is_some() {
+    if g.table.stale {
         let key = key_in(&batch.keys, g.key);
         ids.extend(stale::unwatched_changes(s, &g.table, key, g.clock.as_ref())?);
     }

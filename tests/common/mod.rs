@@ -106,6 +106,28 @@ pub fn version(db: &Connection) -> i64 {
     int(db, "SELECT crsql_db_version()")
 }
 
+/// What the stock shell says to a script about `x.db`, without crsql.
+pub fn bare(dir: &Path, script: &str) -> String {
+    let program = std::env::var("SQLITE3").unwrap_or_else(|_| "sqlite3".into());
+    let mut child = std::process::Command::new(program)
+        .args(["-batch", "x.db"])
+        .current_dir(dir)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the sqlite3 shell");
+    use std::io::Write as _;
+    child
+        .stdin
+        .take()
+        .expect("the sqlite3 shell")
+        .write_all(script.as_bytes())
+        .expect("the sqlite3 shell");
+    let out = child.wait_with_output().expect("the sqlite3 shell");
+    String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
+}
+
 /// A random sequence of one's own, the same on every run.
 pub struct Seeded(pub u64);
 

@@ -1,0 +1,206 @@
+//! Tables that were built anew, and tools that alter a file without having loaded crsql. Such a
+//! tool cannot write to a replicated table, but it may alter, rename, drop and vacuum; whoever
+//! comes next with crsql finds the file in order or puts it in order.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{bare, memory, one, open, rows, run, shell, version};
+use rusqlite::Connection;
+use std::path::Path;
+
+const TABLES: &str =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE TABLE u(id TEXT PRIMARY KEY NOT NULL, x);
+    SELECT crsql_as_crr('t'); SELECT crsql_as_crr('u');
+    INSERT INTO t VALUES (1, 'a1', 'b1'), (2, 'a2', 'b2'); INSERT INTO u VALUES ('k', 'x');";
+
+fn told(db: &Connection, after: i64) -> Vec<String> {
+    let mut all = rows(
+        db,
+        &format!(
+            "SELECT \"table\" || ' ' || substr(hex(pk),
+            5) || ' ' || cid || ' ' || quote(val) FROM crsql_changes WHERE db_version > {after}"
+        ),
+    );
+    all.sort();
+    all
+}
+
+const REBUILD: &str = "CREATE TABLE new_t(id INTEGER PRIMARY KEY, b TEXT, a, c DEFAULT 5);
+    INSERT INTO new_t(id, a, b) SELECT id, a, b FROM t; DROP TABLE t;
+        ALTER TABLE new_t RENAME TO t;";
+
+#[test]
+fn a_table_built_anew_keeps_its_versions() {
+    for (before, after) in [
+        ("", ""),
+        ("BEGIN;", "COMMIT;"),
+        ("SELECT crsql_begin_alter('t');", "SELECT crsql_commit_alter('t');"),
+        ("BEGIN; SELECT crsql_begin_alter('t');", "SELECT crsql_commit_alter('t'); COMMIT;"),
+    ] {
+        let db = memory();
+        run(&db, TABLES);
+        run(&db, "UPDATE t SET a = 'late' WHERE id = 1");
+        let all = "SELECT cid, val, col_version, db_version, seq FROM crsql_changes";
+        let versions = rows(&db, all);
+        run(&db, &format!("{before} {REBUILD} {after}"));
+        assert_eq!(rows(&db, all), versions, "{before}");
+        run(
+            &db,
+            "UPDATE t SET c = 6, a = 'new' WHERE id = 2; INSERT INTO t(id) VALUES (3);
+            DELETE FROM t WHERE id = 1",
+        );
+        assert_eq!(
+            told(&db, 3),
+            ["t 01 -1 NULL", "t 02 a 'new'", "t 02 c 6", "t 03 a NULL", "t 03 b NULL", "t 03 c 5"],
+            "{before}"
+        );
+    }
+}
+
+#[test]
+fn rows_that_come_and_go_while_a_table_is_built_anew() {
+    for (before, after) in
+        [("", ""), ("SELECT crsql_begin_alter('t');", "SELECT crsql_commit_alter('t');")]
+    {
+        let db = memory();
+        run(&db, TABLES);
+        run(
+            &db,
+            &format!("{before} {REBUILD} {after}").replace(
+                "DROP TABLE t;",
+                "DELETE FROM new_t WHERE id = 1; INSERT INTO new_t VALUES (9, 'b', 'a', 'c');
+        DROP TABLE t;",
+            ),
+        );
+        assert_eq!(
+            told(&db, 2),
+            ["t 01 -1 NULL", "t 09 a 'a'", "t 09 b 'b'", "t 09 c 'c'"],
+            "{before}"
+        );
+    }
+    // The other order of the steps, where the old table is renamed first.
+    let db = memory();
+    run(&db, TABLES);
+    run(
+        &db,
+        "ALTER TABLE t RENAME TO old; CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c);
+        INSERT INTO t SELECT *, 0 FROM old; DROP TABLE old;",
+    );
+    assert_eq!(
+        told(&db, 0),
+        ["t 01 a 'a1'", "t 01 b 'b1'", "t 02 a 'a2'", "t 02 b 'b2'", "u 016B x 'x'"]
+    );
+    run(&db, "UPDATE t SET a = 'new' WHERE id = 1");
+    assert_eq!(told(&db, 2), ["t 01 a 'new'"]);
+}
+
+#[test]
+fn c14_dropped_or_edited_triggers_are_made_again() {
+    for what in ["insert", "update", "delete"] {
+        let db = memory();
+        run(&db, TABLES);
+        let name = one(
+            &db,
+            &format!(
+                "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 't' AND name
+                LIKE '% {what}%'"
+            ),
+        );
+        run(
+            &db,
+            &format!(
+                "DROP TRIGGER \"{}\"; INSERT INTO t VALUES (7, 7, 7); DELETE FROM t WHERE id = 2;",
+                name.replace('"', "\"\"")
+            ),
+        );
+        let mut wanted = vec!["t 02 -1 NULL", "t 07 a 7", "t 07 b 7"];
+        assert_eq!(told(&db, 2), wanted, "{what}");
+        run(&db, "UPDATE t SET a = 8 WHERE id = 7");
+        wanted[1] = "t 07 a 8";
+        assert_eq!(told(&db, 2), wanted, "{what}");
+    }
+    let db = memory();
+    run(&db, TABLES);
+    run(
+        &db,
+        "PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'crsql_internal_update',
+        'abs') || ' -- edited' WHERE type = 'trigger' AND tbl_name = 't' AND sql LIKE '%AFTER
+        UPDATE%';
+        PRAGMA writable_schema = RESET; PRAGMA schema_version = 1000;",
+    );
+    assert_eq!(told(&db, 0).len(), 5);
+    run(&db, "UPDATE t SET a = 'seen' WHERE id = 1");
+    assert_eq!(told(&db, 2), ["t 01 a 'seen'"]);
+}
+
+/// What the stock shell with crsql prints to a script about `x.db`.
+fn with(dir: &Path, script: &str) -> Vec<String> {
+    let out = shell::run(&shell::library(), "x.db", dir, script);
+    assert_eq!(out.stderr, "", "{script}");
+    out.stdout.lines().map(str::to_owned).collect()
+}
+
+const TOLD: &str = "SELECT \"table\" || ' ' || substr(hex(pk),
+    5) || ' ' || cid || ' ' || quote(val) FROM crsql_changes WHERE db_version > 2 ORDER BY 1;";
+
+#[test]
+fn a_tool_without_crsql_alters_the_file() {
+    for shell_follows in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir.path().join("x.db"));
+        run(&db, TABLES);
+        let said = bare(
+            dir.path(),
+            "ALTER TABLE t ADD COLUMN c DEFAULT 3;
+        ALTER TABLE t RENAME COLUMN a TO aa; ALTER TABLE u RENAME TO uu;
+            VACUUM; ALTER TABLE uu RENAME COLUMN x TO xx; CREATE INDEX ti ON t(c); REINDEX;
+            ANALYZE;",
+        );
+        assert_eq!(said, "");
+        let write =
+            "UPDATE t SET c = 'c', aa = 'aa' WHERE id = 1; INSERT INTO uu VALUES ('l', 'xx');";
+        let wanted = ["t 01 aa 'aa'", "t 01 c 'c'", "uu 016C xx 'xx'"];
+        if shell_follows {
+            drop(db);
+            assert_eq!(with(dir.path(), &format!("{write}{TOLD}")), wanted);
+        } else {
+            run(&db, write);
+            assert_eq!(told(&db, 2), wanted);
+        }
+        let said = bare(dir.path(), "ALTER TABLE t DROP COLUMN aa;");
+        assert!(said.contains("crsql_begin_alter"), "{said}");
+        assert_eq!(bare(dir.path(), "DROP TABLE t;"), "");
+        let db = open(&dir.path().join("x.db"));
+        assert_eq!(told(&db, 2), wanted[2..]);
+        run(&db, "INSERT INTO uu VALUES ('m', 'm')");
+        assert_eq!(told(&db, 4).len(), 1);
+    }
+}
+
+#[test]
+fn the_stock_shell_alters() {
+    let script = format!(
+        "{TABLES}
+        ALTER TABLE t ADD COLUMN c DEFAULT 3; UPDATE t SET c = 4 WHERE id = 1;
+        ALTER TABLE t RENAME COLUMN c TO d;
+        INSERT INTO t VALUES (3, 3, 3, 3); ALTER TABLE t RENAME TO tt;
+        SELECT crsql_begin_alter('tt'); ALTER TABLE tt DROP COLUMN b;
+        UPDATE tt SET a = 'z' WHERE id = 2; SELECT crsql_commit_alter('tt'); BEGIN;
+        ALTER TABLE tt ADD COLUMN e; UPDATE tt SET e = 1 WHERE id = 2; ROLLBACK;
+        ALTER TABLE tt ADD COLUMN f; UPDATE tt SET f = 1 WHERE id = 2; DROP TABLE u; {TOLD}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = ["tt 01 d 4", "tt 02 a 'z'", "tt 02 f 1", "tt 03 a 3", "tt 03 d 3"];
+    let got = with(dir.path(), &script);
+    assert_eq!(got[got.len() - 5..], wanted);
+    let db = memory();
+    run(&db, script.trim_end().strip_suffix(TOLD).unwrap());
+    assert_eq!(told(&db, 2), wanted);
+    assert_eq!(version(&db), 6);
+    let whole = open(&dir.path().join("x.db"));
+    run(&whole, "SELECT crsql_commit_alter('tt')");
+    assert_eq!(rows(&whole, "SELECT * FROM crsql_check()"), Vec::<String>::new());
+}
