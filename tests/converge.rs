@@ -152,13 +152,15 @@ fn write(r: &mut Seeded, db: &Connection, tables: &[Table]) {
         if transaction && r.below(6) == 0 {
             run(db, "SAVEPOINT s");
             let _ = db.execute_batch(&sql);
-            run(db, *r.pick(&["ROLLBACK TO s; RELEASE s", "RELEASE s"]));
+            let end = *r.pick(&["ROLLBACK TO s; RELEASE s", "RELEASE s"]);
+            run(db, end);
         } else {
             let _ = db.execute_batch(&sql);
         }
     }
     if transaction {
-        run(db, *r.pick(&["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]));
+        let end = *r.pick(&["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]);
+        run(db, end);
     }
 }
 

@@ -253,16 +253,8 @@ const THREATS: [(char, usize); 11] = [
 ];
 
 /// The rows that a later issue holds. A row leaves this table with the change that tests it.
-const LATER: &[&str] = &[
-    "a8 a10",
-    "b9",
-    "c7 c8 c9 c14",
-    "f1 f2 f3 f4 f5 f6 f7 f9",
-    "g5",
-    "h1 h2 h3 h4 h6",
-    "j1 j2 j3 j4 j5 j7 j8",
-    "l1 l2 l3 l4 l5 l6 l7",
-];
+const LATER: &[&str] =
+    &["a8 a10", "b9", "c7 c8 c9 c14", "g5", "h3 h4", "j7 j8", "l1 l2 l3 l4 l5 l6 l7"];
 
 /// The number that a test's name begins with, as `a2` in `a2_negative_zero`.
 fn threat_of(name: &str) -> Option<String> {

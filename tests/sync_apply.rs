@@ -326,8 +326,12 @@ fn f9_applying_from_a_trigger_or_a_view_is_refused() {
         assert!(refused.contains("unsafe use of"), "{call}: {refused}");
         run(&b, &format!("DROP VIEW v{n}; DROP TRIGGER IF EXISTS g{n}"));
     }
-    run(&b, "CREATE TRIGGER g AFTER INSERT ON box BEGIN
-             INSERT INTO crsql_changes VALUES('t', x'010901', 'v', 1, 5, 1, zeroblob(16), 1, 0); END");
+    run(
+        &b,
+        "CREATE TRIGGER g AFTER INSERT ON box BEGIN
+             INSERT INTO crsql_changes
+             VALUES('t', x'010901', 'v', 1, 5, 1, zeroblob(16), 1, 0); END",
+    );
     let e = error(&b, "INSERT INTO box VALUES(1)");
     assert!(e.contains("unsafe use of"), "{e}");
     assert_eq!(int(&b, "SELECT count(*) FROM t"), 0);

@@ -163,42 +163,44 @@ fn h2_a_file_that_lost_its_newest_commits_heals() {
     assert_eq!(rows(&b, "SELECT k FROM t"), ["1", "2", "3"]);
 }
 
+const DAMAGE: &[&str] = &[
+    "UPDATE crsql_clock_1 SET clock = x'ff'",
+    "UPDATE crsql_clock_1 SET clock = x''",
+    "DELETE FROM crsql_clock_1",
+    "UPDATE crsql_log SET rows = x'ffffffffffff'",
+    "UPDATE crsql_log SET stamp = -1, last_seq = -1",
+    "DELETE FROM crsql_log",
+    "UPDATE crsql_log SET deps = x'ff'",
+    "DELETE FROM crsql_sites",
+    "UPDATE crsql_state SET self = 99",
+    "DELETE FROM crsql_state",
+    "UPDATE crsql_state SET horizon = '{', deps = x'00', hand = 'x'",
+    "UPDATE crsql_coverage SET lo = -5, hi = -7",
+    "UPDATE crsql_coverage SET hi = 9223372036854775807",
+    "UPDATE crsql_peers SET acked = '[', pulled = 'x'",
+    "INSERT INTO crsql_staged VALUES(1, 1, 0, 5, x'00')",
+    "INSERT INTO crsql_held
+     VALUES('t', x'010901', 'v', 1, -1, -1, x'00', -1, -1, 0, '', '', NULL)",
+    "INSERT INTO crsql_omits VALUES(77, 5, 1, 't')",
+    "DELETE FROM crsql_tables",
+    "DELETE FROM crsql_columns",
+    "UPDATE crsql_columns SET name = 'zz', former = '{'",
+    "UPDATE crsql_state SET format = 99, oldest_reader = 99",
+    "DROP TABLE crsql_clock_1",
+    "DROP TABLE crsql_log",
+    "DROP TABLE crsql_coverage",
+    "DELETE FROM t",
+];
+
 /// Our tables damaged by hand, one after the other: errors with a sentence or faults in the check,
 /// never a crash, and writes that cannot be captured fail.
 #[test]
 fn h5_damaged_tables_are_an_error_and_not_a_crash() {
-    let damage = [
-        "UPDATE crsql_clock_1 SET clock = x'ff'",
-        "UPDATE crsql_clock_1 SET clock = x''",
-        "DELETE FROM crsql_clock_1",
-        "UPDATE crsql_log SET rows = x'ffffffffffff'",
-        "UPDATE crsql_log SET stamp = -1, last_seq = -1",
-        "DELETE FROM crsql_log",
-        "UPDATE crsql_log SET deps = x'ff'",
-        "DELETE FROM crsql_sites",
-        "UPDATE crsql_state SET self = 99",
-        "DELETE FROM crsql_state",
-        "UPDATE crsql_state SET horizon = '{', deps = x'00', hand = 'x'",
-        "UPDATE crsql_coverage SET lo = -5, hi = -7",
-        "UPDATE crsql_coverage SET hi = 9223372036854775807",
-        "UPDATE crsql_peers SET acked = '[', pulled = 'x'",
-        "INSERT INTO crsql_staged VALUES(1, 1, 0, 5, x'00')",
-        "INSERT INTO crsql_held VALUES('t', x'010901', 'v', 1, -1, -1, x'00', -1, -1, 0, '', '', NULL)",
-        "INSERT INTO crsql_omits VALUES(77, 5, 1, 't')",
-        "DELETE FROM crsql_tables",
-        "DELETE FROM crsql_columns",
-        "UPDATE crsql_columns SET name = 'zz', former = '{'",
-        "UPDATE crsql_state SET format = 99, oldest_reader = 99",
-        "DROP TABLE crsql_clock_1",
-        "DROP TABLE crsql_log",
-        "DROP TABLE crsql_coverage",
-        "DELETE FROM t",
-    ];
     let a = memory();
     run(&a, T);
     run(&a, "INSERT INTO t VALUES(1, 'a', 1), (5, 'a', 5)");
     let blob = everything(&a);
-    for sql in damage {
+    for sql in DAMAGE.iter().copied() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("d.db");
         {
@@ -280,7 +282,7 @@ fn h6_a_read_only_database_reads_and_says_why_it_does_not_write() {
     let e = try_apply(&reader, &blob).unwrap_err();
     assert!(e.contains("readonly") || e.contains("read-only") || e.contains("written"), "{e}");
     let empty = dir.path().join("empty.db");
-    drop(Connection::open(&empty).unwrap().execute_batch("CREATE TABLE x(y)").unwrap());
+    run(&Connection::open(&empty).unwrap(), "CREATE TABLE x(y)");
     let reader = Connection::open_with_flags(&empty, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     load(&reader);
     assert_eq!(one(&reader, "SELECT crsql_site_id()"), "NULL");

@@ -39,8 +39,9 @@ pub fn register(db: Db) -> Result<()> {
     db.module::<Table<Unpack>>("crsql_unpack_columns", &session)?;
     db.module::<Changes>("crsql_changes", &session)?;
     // The question above left an error on the connection. `sqlite3_open` would take it for its own
-    // where `sqlite3_auto_extension` calls us; a statement that succeeds clears it.
-    db.prepare("SELECT 1", Prep::Once).map(drop)
+    // where `sqlite3_auto_extension` calls us; running nothing clears it, without a look at the
+    // file, which may be locked.
+    db.exec("")
 }
 
 /// What `.load ./crsql` and `sqlite3_load_extension` call.

@@ -188,7 +188,15 @@ impl Session {
                 "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
             )));
         }
-        self.cache.fixed(SAVEPOINT)?.run()?;
+        let outside = self.db.autocommit();
+        let opened = self.cache.fixed(SAVEPOINT)?.run();
+        if opened.is_err() {
+            // An interrupt can come when the savepoint is open already.
+            if outside && !self.db.autocommit() {
+                self.put_back()?;
+            }
+            return opened.and_then(|()| work());
+        }
         let returned = Cell::new(false);
         let panicked = Over(|| {
             if !returned.get() {

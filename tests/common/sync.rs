@@ -137,8 +137,8 @@ pub fn content(db: &Connection) -> Vec<String> {
 /// rows that break a CHECK, and forks that were seen.
 pub fn assert_equal(all: &[&Connection]) {
     for (i, db) in all.iter().enumerate() {
-        let sql = "SELECT * FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked')";
-        let faults = rows(db, sql);
+        let faults =
+            rows(db, "SELECT * FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked')");
         assert!(faults.is_empty(), "replica {i}: {faults:?}");
         assert_eq!(content(all[0]), content(db), "replica {i} differs from replica 0");
         let digest = "SELECT crsql_digest()";
