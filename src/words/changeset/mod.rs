@@ -48,9 +48,9 @@
 //!
 //! - A range is lo = the hi before it (0 at first) + gap, hi = lo + more. No list of ranges is
 //!   empty, and ranges never touch: gap is 2 or more, the first 1 or more. `stamp` is that of hi.
-//! - Former names rise strictly. No name stands twice among a table's columns, none is `-1`.
-//!   `kind` is 0 where
-//!   the key is the rowid (one key column), 1 where it is packed (1 to 255). At most 32767 others.
+//! - Former names rise strictly. No name stands twice among a table's columns, and a column beside
+//!   the key is not named `-1`. `kind` is 0 where the key is the rowid (one key column), 1 where it
+//!   is packed (1 to 255). At most 32767 others.
 //! - Affinities: 0 BLOB, 1 TEXT, 2 NUMERIC, 3 INTEGER, 4 REAL, 5 ANY. `flags`: 1 is NOT NULL, the
 //!   other bits are 0. `merge` is empty for `lww`.
 //!
