@@ -207,10 +207,19 @@ impl Scan {
                 self.enqueue(s, i)?;
                 continue;
             };
-            if let Some(stream) = self.streams.get_mut(i) {
-                self.ready.extend(stream.head.drain(..));
+            let next = self.queue.peek().map(|Reverse((place, _))| *place);
+            let Some(stream) = self.streams.get_mut(i) else { return Ok(None) };
+            // A row's changes go up to where another site's next one comes before.
+            let upto = match next.filter(|_| self.order == Order::Version) {
+                Some(next) => stream.head.partition_point(|c| (c.db_version, c.seq) <= next).max(1),
+                None => stream.head.len(),
+            };
+            self.ready.extend(stream.head.drain(..upto.min(stream.head.len())));
+            if stream.head.is_empty() {
+                self.enqueue(s, i)?;
+            } else {
+                self.queue.push(Reverse((stream.place(), i)));
             }
-            self.enqueue(s, i)?;
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
 use crate::words::clock;
 use crate::words::dot::SiteId;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_ERROR};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 
@@ -43,6 +43,8 @@ pub struct Session {
     pub unsure: Cell<Option<u32>>,
     /// What was last read of the file's coverage, and at which data version.
     pub known: RefCell<Option<(u32, Rc<Known>)>>,
+    /// How many savepoints of ours are open.
+    depth: Cell<u32>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -71,6 +73,7 @@ impl Session {
             guarded: Cell::new((-1, 0)),
             unsure: Cell::new(None),
             known: RefCell::default(),
+            depth: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -188,24 +191,16 @@ impl Session {
                 "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
             )));
         }
-        let outside = self.db.autocommit();
-        let opened = self.cache.fixed(SAVEPOINT)?.run();
-        if opened.is_err() {
-            // An interrupt can come when the savepoint is open already.
-            if outside && !self.db.autocommit() {
-                self.put_back()?;
-            }
-            return opened.and_then(|()| work());
-        }
+        self.open_savepoint()?;
         let returned = Cell::new(false);
         let panicked = Over(|| {
             if !returned.get() {
                 let _ = self.put_back();
             }
+            self.depth.set(self.depth.get() - 1);
         });
-        let done = work().and_then(|v| self.cache.fixed(RELEASE)?.run().map(|()| v));
+        let done = work().and_then(|v| self.release().map(|()| v));
         returned.set(true);
-        drop(panicked);
         if done.is_err() {
             // An error that made SQLite roll the whole transaction back took the savepoint along.
             let undone = self.put_back();
@@ -221,13 +216,53 @@ impl Session {
                 });
             }
         }
+        drop(panicked);
         done
+    }
+
+    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. One
+    /// inside another has another name, so that what is left of it goes with the outer one.
+    fn open_savepoint(&self) -> Result<()> {
+        let depth = self.depth.get();
+        let opened = match depth {
+            0 => self.cache.fixed(SAVEPOINT)?.run(),
+            _ => self.db.exec("SAVEPOINT crsql_inner"),
+        };
+        if opened.is_err() && depth == 0 {
+            let _ = self.put_back();
+        }
+        opened?;
+        self.depth.set(depth + 1);
+        Ok(())
+    }
+
+    /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
+    fn release(&self) -> Result<()> {
+        const INTERRUPT: i32 = 9;
+        let ended = match self.depth.get() {
+            0 | 1 => self.cache.fixed(RELEASE)?.run(),
+            _ => self.db.exec("RELEASE crsql_inner"),
+        };
+        match ended {
+            Err(e) if e.code & 0xff == INTERRUPT && self.depth.get() <= 1 => {
+                match self.db.exec("RELEASE crsql") {
+                    // There is no such savepoint any more.
+                    Err(again) if again.code == SQLITE_ERROR => Ok(()),
+                    Err(_) => Err(e),
+                    Ok(()) => Ok(()),
+                }
+            }
+            ended => ended,
+        }
     }
 
     /// Undoes what stands since the savepoint, and ends it.
     fn put_back(&self) -> Result<()> {
         self.forget();
-        self.db.exec("ROLLBACK TO crsql").and_then(|()| self.db.exec("RELEASE crsql"))
+        let name = if self.depth.get() > 1 { "crsql_inner" } else { "crsql" };
+        self.db
+            .exec(&format!("ROLLBACK TO {name}"))
+            .and_then(|()| self.db.exec(&format!("RELEASE {name}")))
     }
 
     /// Reads one integer, for questions too rare for a kept statement.
