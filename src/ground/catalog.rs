@@ -342,18 +342,6 @@ pub struct Seen {
     pub texts: Vec<(String, String)>,
 }
 
-impl Seen {
-    /// Whether the triggers that capture are all there. Where one is missing, writes went by.
-    pub fn captures(&self, tid: u32) -> bool {
-        let prefix = triggers::prefix(tid);
-        ["insert", "update", "delete"].iter().all(|what| {
-            let named =
-                |name: &str| name.strip_prefix(&prefix).is_some_and(|n| n.starts_with(what));
-            self.texts.iter().any(|(name, _)| named(name))
-        })
-    }
-}
-
 /// One trigger of ours as the schema has it.
 #[derive(Clone, Debug)]
 struct Text {

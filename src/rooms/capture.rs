@@ -123,16 +123,15 @@ fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
         s.enlist()?;
         s.installed()?;
     }
-    let own = |table: &Option<Rc<Table>>| {
-        let shape = |t: &Rc<Table>| args.get(1) == ValueRef::Int(i64::from(t.shape));
-        table.as_ref().is_some_and(shape)
-    };
-    let mut table = if s.catalog.installed() { s.find_table(tid)? } else { None };
-    if !own(&table) {
-        s.catalog.forget();
-        table = if s.installed()? { s.find_table(tid)? } else { None };
+    let own = |t: &Rc<Table>| args.get(1) == ValueRef::Int(i64::from(t.shape));
+    if s.catalog.installed()
+        && let Some(table) = s.find_table(tid)?.filter(own)
+    {
+        return Ok(table);
     }
-    table.filter(|t| own(&Some(Rc::clone(t)))).ok_or_else(not_of_main)
+    s.catalog.forget();
+    let table = if s.installed()? { s.find_table(tid)? } else { None };
+    table.filter(own).ok_or_else(not_of_main)
 }
 
 /// Tables are told apart by numbers, and each file counts for itself; but shape numbers begin at
