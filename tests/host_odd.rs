@@ -8,6 +8,9 @@ mod common;
 use common::{Seeded, feed, int, memory, rows, run};
 use rusqlite::ffi;
 
+/// The limit on memory is the whole process's: one test at a time.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 const ODD: [&str; 22] = [
     "NULL",
     "0",
@@ -35,6 +38,7 @@ const ODD: [&str; 22] = [
 
 #[test]
 fn l1_no_call_ends_the_process() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let db = memory();
     run(
         &db,
@@ -96,6 +100,7 @@ fn l1_no_call_ends_the_process() {
 
 #[test]
 fn l6_out_of_memory_is_an_error() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let db = memory();
     run(
         &db,
