@@ -204,3 +204,55 @@ fn the_stock_shell_alters() {
     run(&whole, "SELECT crsql_commit_alter('tt')");
     assert_eq!(rows(&whole, "SELECT * FROM crsql_check()"), Vec::<String>::new());
 }
+
+/// The first write to a new column makes the triggers anew while its transaction commits. If that
+/// commit fails the schema goes back too.
+#[test]
+fn c7_a_busy_commit_after_add_column() {
+    for explicit in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir.path().join("x.db"));
+        db.busy_timeout(std::time::Duration::ZERO).unwrap();
+        run(&db, TABLES);
+        run(&db, "ALTER TABLE t ADD COLUMN c");
+        let reader = open(&dir.path().join("x.db"));
+        run(&reader, "BEGIN; SELECT * FROM t");
+        let write = "UPDATE t SET c = 1 WHERE id = 1";
+        if explicit {
+            run(&db, &format!("BEGIN; {write}"));
+            assert!(common::error(&db, "COMMIT").contains("locked"));
+            run(&db, "UPDATE t SET c = 2 WHERE id = 2");
+            assert!(common::error(&db, "COMMIT").contains("locked"));
+            run(&reader, "COMMIT");
+            run(&db, "COMMIT");
+        } else {
+            assert!(common::error(&db, write).contains("locked"));
+            run(&reader, "COMMIT");
+            run(&db, &format!("UPDATE t SET c = 2 WHERE id = 2; {write}"));
+        }
+        assert_eq!(told(&db, 2), ["t 01 c 1", "t 02 c 2"]);
+        assert_eq!(told(&reader, 2), ["t 01 c 1", "t 02 c 2"]);
+        run(&reader, "UPDATE t SET c = 3, a = 3 WHERE id = 2");
+        assert_eq!(told(&db, 2), ["t 01 c 1", "t 02 a 3", "t 02 c 3"]);
+        assert_eq!(rows(&db, "SELECT * FROM crsql_check()"), Vec::<String>::new());
+        assert_eq!(rows(&db, "PRAGMA integrity_check"), ["ok"]);
+    }
+}
+
+#[test]
+fn c7_a_new_column_is_written_while_statements_are_open() {
+    let db = memory();
+    run(&db, TABLES);
+    let mut open_read = db.prepare("SELECT id FROM t ORDER BY id").unwrap();
+    let mut open_rows = open_read.query([]).unwrap();
+    assert!(open_rows.next().unwrap().is_some());
+    run(&db, "ALTER TABLE t ADD COLUMN c; UPDATE t SET c = 1; SAVEPOINT x; UPDATE t SET c = 2");
+    assert_eq!(told(&db, 2), ["t 01 c 2", "t 02 c 2"]);
+    run(&db, "ROLLBACK TO x; RELEASE x");
+    assert_eq!(told(&db, 2), ["t 01 c 1", "t 02 c 1"]);
+    assert!(open_rows.next().unwrap().is_some(), "the reader goes on");
+    run(&db, "BEGIN; ALTER TABLE t ADD COLUMN d; UPDATE t SET d = 1 WHERE id = 1; SAVEPOINT y");
+    assert_eq!(told(&db, 3), ["t 01 d 1"]);
+    run(&db, "ROLLBACK; ALTER TABLE t ADD COLUMN e; UPDATE t SET e = 1 WHERE id = 1");
+    assert_eq!(told(&db, 3), ["t 01 e 1"]);
+}
