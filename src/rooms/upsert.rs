@@ -38,15 +38,16 @@ pub fn distrusts_old(s: &Session, more: bool) -> Result<bool> {
         return Ok(known.statement.is_some_and(|(_, _, distrusted)| distrusted));
     }
     let statement = s.db.total_changes();
-    let captured = s.memory.borrow().events.last().is_some_and(|e| e.statement == statement);
-    let judged = known.statement.filter(|(at, ..)| *at == statement);
-    let foreign = foreign(s, &known)?;
-    let upsert = match judged {
-        Some((_, upsert, _)) => upsert,
-        None => foreign.upserts || statement_says_do_update(s),
+    let (upsert, later) = match known.statement.filter(|(at, ..)| *at == statement) {
+        Some((_, upsert, _)) => (upsert, true),
+        None => {
+            let foreign = foreign(s, &known)?;
+            let upsert = foreign.upserts || statement_says_do_update(s);
+            let last = s.memory.borrow().events.last().map(|e| e.statement);
+            // What the application's triggers write moves the count on within one statement.
+            (upsert, foreign.any || last == Some(statement))
+        }
     };
-    // What the application's triggers write moves the count on within one statement.
-    let later = captured || judged.is_some() || foreign.any;
     s.memory.borrow_mut().upserts.statement = Some((statement, upsert, upsert && later));
     Ok(upsert && later)
 }
