@@ -113,9 +113,9 @@ CREATE INDEX crsql_held_by_version ON crsql_held(site_id, db_version, seq);
 CREATE TABLE crsql_peers(
   site_id BLOB PRIMARY KEY NOT NULL,
   scope TEXT NOT NULL DEFAULT '*',
-  pulled TEXT,                        -- JSON {site: [[lo, hi], ...]}: what it had to give
+  pulled TEXT,                        -- JSON {site: [[lo, hi, stamp], ...]}: what it had to give
   pulled_at TEXT,                     -- UTC
-  acked TEXT,                         -- JSON {site: [[lo, hi], ...]}: what it has
+  acked TEXT,                         -- JSON {site: [[lo, hi, stamp], ...]}: what it has
   acked_at TEXT,
   last_error TEXT,
   last_error_at TEXT

@@ -12,7 +12,6 @@ use crate::ground::shape;
 use crate::ground::triggers::{self, Watched};
 use crate::ground::{Prep, store};
 use crate::words::error::{Error, Result};
-use crate::words::value::ValueRef;
 
 /// Brings the register, the triggers and the clocks into agreement with the schema, where that
 /// has changed since they last agreed. The caller may write.
@@ -383,9 +382,4 @@ fn named_or_altered(s: &Session, name: &str) -> Result<Rc<Table>> {
         }
     }
     named(s, "crsql_commit_alter", name)
-}
-
-/// Binds a name for the statements of other rooms.
-pub fn text(name: &str) -> ValueRef<'_> {
-    ValueRef::Text(name.as_bytes())
 }

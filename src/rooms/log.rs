@@ -11,7 +11,6 @@ use crate::ground::store;
 use crate::words::clock;
 use crate::words::dot::{Dot, MAX_COUNT, Txn};
 use crate::words::error::{Error, Result};
-use crate::words::key::Key;
 use crate::words::keylist::{self, Entry, KeyRef};
 use crate::words::rowclock::RowClock;
 use crate::words::value::ValueRef;
@@ -360,9 +359,4 @@ pub fn any_count(i: i64) -> Result<u64> {
 /// A count as SQLite binds it. Counts stay below 2^53.
 pub fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// The key of a clock table's row.
-pub fn key_column(v: ValueRef<'_>) -> Result<Key> {
-    Key::from_stored(v)
 }
