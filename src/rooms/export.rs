@@ -39,41 +39,47 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    meet_if_possible(s, &since)?;
+    let found = s.snapshot(|| match has_to_write(s, &since)? {
+        true => Ok(None),
+        false => build(s, &since, max_bytes).map(Some),
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    meet(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
 
 /// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if may_write(s) && s.snapshot(|| has_to_write(s, since))? {
-        held::retry_due(s)?;
-        meet(s, since)?;
-    }
-    Ok(())
+    if s.snapshot(|| has_to_write(s, since))? { meet(s, since) } else { Ok(()) }
 }
 
-fn may_write(s: &Session) -> bool {
-    s.db.readonly() == Some(false) && !s.db.write_statement_running()
-}
-
-/// Whether the question changes anything here: a fork that it shows, an acknowledgement, own
-/// versions that are to be made durable, held changes that may fit.
+/// Whether the question changes anything here, where this connection may write: a fork that it
+/// shows, an acknowledgement, own versions that are to be made durable, held changes that may fit.
 fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
-    Ok(held::any(s)?
-        || durable::due(s)?
+    if s.db.readonly() != Some(false) || s.db.write_statement_running() {
+        return Ok(false);
+    }
+    Ok(coverage::known(s)?.held
+        || durable::due(s, &coverage::missing(s, since)?)?
         || peers::is_news(s, since)?
         || (since.site.is_some() && identity::is_forked(s, since)?))
 }
 
 /// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    held::retry_due(s)?;
     if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
         s.atomically("crsql_changeset", || {
             s.enlist()?;
             identity::compare(s, since)
         })?;
     }
-    durable::secure(s, || peers::acknowledged(s, since))
+    match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
+        true => durable::secure(s, || peers::acknowledged(s, since)),
+        false => peers::acknowledged(s, since),
+    }
 }
 
 fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
@@ -297,13 +303,16 @@ fn describe(s: &Session, table: &Table) -> TableInfo {
 
 fn header(s: &Session, covered: Seen) -> Result<Header> {
     let vector = coverage::vector(s)?;
+    let known = coverage::known(s)?;
     let mut omitted = Vec::new();
-    for (site, lo, hi, what) in omits::read(s)? {
-        omitted.push(Omit { site: s.site_id(site)?, lo, hi, what });
+    if known.omits {
+        for (site, lo, hi, what) in omits::read(s)? {
+            omitted.push(Omit { site: s.site_id(site)?, lo, hi, what });
+        }
+        omitted.sort();
     }
-    omitted.sort();
     Ok(Header {
-        sender: coverage::known(s)?.own_id,
+        sender: known.own_id,
         epoch: vector.epoch,
         scope: vector.scope,
         now: vector.now,

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use super::coverage;
+use super::durable;
 use super::export;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
@@ -73,6 +74,7 @@ pub enum Order {
 struct Stream {
     site: u32,
     id: SiteId,
+    own: bool,
     ranges: VecDeque<(u64, u64)>,
     reader: Option<TxnReader>,
     /// The changes of the item that comes next.
@@ -123,6 +125,9 @@ impl Stream {
             if version < hi {
                 self.ranges.push_front((version + 1, hi));
             }
+            if self.own {
+                durable::put_on_disk(s, self.site, version)?;
+            }
             self.reader = TxnReader::open(s, Txn { site: self.site, version }, 0)?;
         }
     }
@@ -145,12 +150,14 @@ pub struct Scan {
 impl Scan {
     /// A scan of these transactions.
     pub fn new(s: &Session, ranges: Ranges, order: Order) -> Result<Self> {
+        let own = s.own()?;
         let mut streams = Vec::with_capacity(ranges.len());
         for (site, ranges) in ranges {
             let id = s.site_id(site)?;
             streams.push(Stream {
                 site,
                 id,
+                own: site == own,
                 ranges: ranges.into(),
                 reader: None,
                 head: Vec::new(),
@@ -337,7 +344,7 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
 pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
     export::meet_if_possible(s, &vector)?;
-    let missing = coverage::missing(s, &vector)?;
+    let missing = s.snapshot(|| durable::promised(s, coverage::missing(s, &vector)?))?;
     let ranges = missing
         .into_iter()
         .map(|(site, spans)| (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect()));
