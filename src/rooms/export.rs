@@ -20,6 +20,9 @@ use crate::words::vector::{Span, Vector};
 /// A changeset is cut when it has grown to so many bytes, unless the caller says otherwise.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// So many rows are read with one statement, where their keys follow each other.
+const ROWS_AT_ONCE: usize = 1024;
+
 /// Where to stop.
 struct Limit {
     bytes: u64,
@@ -192,19 +195,26 @@ fn transaction(
     let first_of_all = builder.is_empty();
     builder.begin(head(s, &reader, None)?);
     let (mut end, mut items) = (from, 0u64);
-    while let Some(item) = reader.next(s)? {
-        if builder.size() as u64 >= limit.bytes && items > 0 {
-            if !first_of_all {
-                // It starts the next changeset.
-                builder.abandon();
-                return Ok(false);
+    let mut full = false;
+    while !full
+        && reader.read(s, ROWS_AT_ONCE, &mut |item| {
+            full = builder.size() as u64 >= limit.bytes && items > 0;
+            if !full {
+                end = put(s, builder, &item);
+                items += 1;
             }
+            Ok(!full)
+        })?
+    {}
+    if full {
+        if first_of_all {
             builder.cut(from, end - 1);
             builder.end();
-            return Ok(false);
+        } else {
+            // It starts the next changeset.
+            builder.abandon();
         }
-        end = put(s, builder, &item);
-        items += 1;
+        return Ok(false);
     }
     if from > 0 {
         builder.cut(from, reader.record.last_seq);
@@ -254,7 +264,7 @@ fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
 }
 
 fn put_row(s: &Session, builder: &mut Builder, row: &RowChange<'_>) -> u64 {
-    let table = &row.table;
+    let table = row.table;
     let index = builder.table(table.tid, || describe(s, table));
     let key = row.key.borrow();
     let end = row.cells.last().map(|c| c.seq).max(row.sentinel).unwrap_or(0) + 1;
