@@ -401,7 +401,7 @@ impl Merge<'_> {
             Writer::new(self.name).create(self.s, self.record.clone())?;
         }
         let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = single::merge_change(self.s, &whole, Some(&self.sender))?;
+        let out = single::merge_change(self.s, &whole.as_one(), Some(&self.sender))?;
         self.outcome.add(out);
         Ok(())
     }
