@@ -41,8 +41,10 @@ pub struct Session {
     /// A site that this file was until an exchange row by row showed a fork: what that exchange
     /// left out because the site was thought to be ours is still missing.
     pub unsure: Cell<Option<u32>>,
-    /// What was last read of the file's coverage, and at which data version.
-    pub known: RefCell<Option<(u32, Rc<Known>)>>,
+    /// What was last read of the file's coverage.
+    pub known: RefCell<Option<Rc<Known>>>,
+    /// An own site, and the version up to which this connection has put it on the disk.
+    pub durable: Cell<(u32, u64)>,
     /// How many savepoints of ours are open.
     depth: Cell<u32>,
     /// A merge runs: how deep.
@@ -73,6 +75,7 @@ impl Session {
             guarded: Cell::new((-1, 0)),
             unsure: Cell::new(None),
             known: RefCell::default(),
+            durable: Cell::default(),
             depth: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
