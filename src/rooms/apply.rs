@@ -424,7 +424,7 @@ impl Merge<'_> {
             self.before = log::record(self.s, self.name)?;
         }
         let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = single::merge_change(self.s, &whole, Some(&self.sender))?;
+        let out = single::merge_change(self.s, &whole.as_one(), Some(&self.sender))?;
         self.outcome.add(out);
         Ok(())
     }

@@ -122,6 +122,7 @@ fn take_new(s: &Session) -> Result<u32> {
     // The open transaction, if there is one, goes on under the new site.
     let mut memory = s.memory.borrow_mut();
     memory.given = None;
+    memory.own = None;
     memory.next_seq = 0;
     Ok(new)
 }

@@ -4,6 +4,7 @@
 //! Our statements carry no `OR` clause: an explicit one would replace the conflict clauses of the
 //! application's own triggers.
 
+use super::hand;
 use super::session::Session;
 use crate::ground::cache::{Lease, Slot};
 use crate::ground::catalog::Table;
@@ -67,6 +68,7 @@ pub const FIRST: i32 = 2;
 /// A row's clock, whether the row is missing, and its replicated columns in the order of
 /// `table.cols`; None where it has no clock. One statement, for the feed.
 pub fn read_with_clock<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<Option<Lease<'s>>> {
+    hand::settle(s)?;
     let mut stmt = s.cache.get(Slot(table.tid, WITH_CLOCK, u64::from(table.shape)), || {
         let int = matches!(key, Key::Int(_));
         let keys = table.keys.iter().enumerate().map(|(i, k)| match int {

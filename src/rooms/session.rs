@@ -132,12 +132,26 @@ impl Session {
 
     /// The ordinal of this file's own site.
     pub fn own(&self) -> Result<u32> {
-        store::own_ordinal(&self.cache)
+        self.own_site().map(|(ordinal, _)| ordinal)
     }
 
     /// This file's own site.
     pub fn own_id(&self) -> Result<SiteId> {
-        self.site_id(self.own()?)
+        self.own_site().map(|(_, id)| id)
+    }
+
+    /// Both. A transaction that knows us asks once: only `identity.rs` changes the answer.
+    pub fn own_site(&self) -> Result<(u32, SiteId)> {
+        if let Some(own) = self.memory.borrow().own {
+            return Ok(own);
+        }
+        let ordinal = store::own_ordinal(&self.cache)?;
+        let own = (ordinal, self.site_id(ordinal)?);
+        let mut memory = self.memory.borrow_mut();
+        if memory.enlisted {
+            memory.own = Some(own);
+        }
+        Ok(own)
     }
 
     /// The site with this ordinal.
