@@ -27,6 +27,12 @@ pub fn reconcile(s: &Session) -> Result<()> {
     held::retry(s)
 }
 
+/// Whether our tables are there and nothing stands between them and an answer: no transaction of
+/// ours is open, and the register agrees with the schema.
+pub fn is_settled(s: &Session) -> Result<bool> {
+    Ok(!s.memory.borrow().enlisted && s.installed()? && agrees(s)?)
+}
+
 /// Whether there is nothing to reconcile. What was found to agree stays so until the schema
 /// changes, or a rollback undoes what made it agree.
 fn agrees(s: &Session) -> Result<bool> {

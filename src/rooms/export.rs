@@ -36,20 +36,20 @@ pub fn changeset(
     max_bytes: Option<u64>,
 ) -> Result<Option<Vec<u8>>> {
     let since = coverage::parse(vector)?;
+    let found = s.snapshot(|| match alter::is_settled(s)? && !has_to_write(s, &since)? {
+        true => build(s, &since, max_bytes).map(Some),
+        false => Ok(None),
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
     if !s.installed()? {
         return Ok(None);
     }
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    let found = s.snapshot(|| match has_to_write(s, &since)? {
-        true => Ok(None),
-        false => build(s, &since, max_bytes).map(Some),
-    })?;
-    if let Some(found) = found {
-        return Ok(found);
-    }
-    meet(s, &since)?;
+    meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
 
