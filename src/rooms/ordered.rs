@@ -371,9 +371,9 @@ impl List<'_> {
         let (list, itself) = (self.in_list(), self.is(row));
         let key = format!("(SELECT {order} FROM {table} WHERE {anchor})");
         format!(
-            "UPDATE {table} SET {order} = crsql_fract_key_between((SELECT max({order}) FROM {table} \
-             WHERE {list} AND {order} < {key} AND {order} > 'A'), {key}) WHERE {anchor} AND \
-             (SELECT count(*) FROM {table} WHERE {list} AND {order} = {key} \
+            "UPDATE {table} SET {order} = crsql_fract_key_between((SELECT max({order}) \
+             FROM {table} WHERE {list} AND {order} < {key} AND {order} > 'A'), {key}) \
+             WHERE {anchor} AND (SELECT count(*) FROM {table} WHERE {list} AND {order} = {key} \
              AND ({itself}) IS NOT TRUE) > 1"
         )
     }
