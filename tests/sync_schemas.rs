@@ -8,6 +8,7 @@ mod common;
 
 use common::sync::{
     WAYS, Way, apply, assert_equal, changes, everything, insert, pull, replicas, settle, two,
+    vector,
 };
 use common::{int, memory, one, rows, run, version};
 use rusqlite::Connection;
@@ -296,5 +297,35 @@ fn j5_adding_a_column_writes_and_sends_nothing() {
             assert_eq!(rows(&a, "SELECT c FROM t WHERE k = 1"), ["set"], "{column}");
             assert_equal(&[&a, &b]);
         }
+    }
+}
+
+/// A peer that dropped a table still covers the versions that touched it, and says in its header
+/// what is missing. `crsql_seen(vector)` was told nothing of that: whoever pulled row by row from
+/// such a peer counted the table's rows as seen, and never asked anybody for them again. Now the
+/// vector says it, too.
+#[test]
+fn g2_seen_grants_nothing_that_the_vectors_maker_dropped() {
+    for drop in ["DROP TABLE u", "ALTER_DROP"] {
+        let sql = format!(
+            "{T}; CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, x, y); SELECT crsql_as_crr('u')"
+        );
+        let all = replicas(3, &sql);
+        let [a, b, c] = all.as_slice() else { panic!() };
+        run(a, "INSERT INTO t VALUES(1, 1, 1)");
+        run(a, "BEGIN; INSERT INTO t VALUES(2, 2, 2); INSERT INTO u VALUES(2, 2, 2); COMMIT");
+        run(a, "INSERT INTO t VALUES(3, 3, 3)");
+        Way::Rows.pull(b, a);
+        let alter = "SELECT crsql_begin_alter('u'); ALTER TABLE u DROP COLUMN x;
+                     SELECT crsql_commit_alter('u')";
+        run(b, if drop == "ALTER_DROP" { alter } else { drop });
+        Way::Rows.pull(c, b);
+        assert_eq!(int(c, "SELECT count(*) FROM t"), 3, "{drop}: the rest flows");
+        Way::Rows.pull(c, a);
+        assert_eq!(rows(c, "SELECT * FROM u"), ["2|2|2"], "{drop}");
+        assert_equal(&[a, c]);
+        // Who has it no more takes it as it is.
+        let vector: serde_json::Value = serde_json::from_str(&vector(b)).unwrap();
+        assert_eq!(vector["omits"][0][1], 2, "{drop}: {vector}");
     }
 }

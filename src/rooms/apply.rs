@@ -12,7 +12,7 @@ use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, guard, held, identity, peers, staged, sweep};
+use super::{alter, coverage, flush, forks, guard, held, identity, peers, staged, sweep};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
@@ -34,6 +34,8 @@ struct Inbound<'a> {
     bytes: &'a [u8],
     tables: Vec<Mapped>,
     own: u32,
+    /// The sites that are closed, and where.
+    closed: BTreeMap<SiteId, u64>,
 }
 
 /// Applies a changeset; gives the report as JSON.
@@ -59,12 +61,18 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
 
 fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Report> {
     let header = &changeset.header;
-    let vector =
-        Vector { site: Some(header.sender), seen: header.vector.clone(), ..Vector::default() };
-    identity::compare(s, &vector)?;
+    let vector = Vector {
+        site: Some(header.sender),
+        seen: header.vector.clone(),
+        closed: header.closed.clone(),
+        omits: header.omits.clone(),
+        ..Vector::default()
+    };
+    forks::heal(s, &vector)?;
     refuse_old(s, header)?;
-    let inbound =
-        Inbound { changeset, bytes, tables: dictionary::map(s, &header.tables)?, own: s.own()? };
+    let closed = coverage::known(s)?.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect();
+    let tables = dictionary::map(s, &header.tables)?;
+    let inbound = Inbound { changeset, bytes, tables, own: s.own()?, closed };
     let mut report = Report::default();
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
@@ -72,7 +80,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    let seen = grant(s, header, &report)?;
+    let seen = grant(s, &vector, header, &report)?;
     peers::pulled(s, &Vector { seen, ..vector.clone() })?;
     peers::acknowledged(s, &vector)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
@@ -127,13 +135,17 @@ fn transaction<'a>(
     }
     let site = s.sites.intern(&s.cache, &head.site)?;
     let name = Txn { site, version: head.version };
-    if let Some(known) = known_stamp(s, inbound, name)? {
-        if known != 0 && head.stamp != 0 && known != head.stamp {
-            identity::mark_forked(s, site)?;
-            let reason = "two files write as this site".to_string();
-            report.cut.insert(head.site, (head.version, reason));
-            return Ok(());
+    let (known, seen) = known_stamp(s, inbound, name)?;
+    let other = known != 0 && head.stamp != 0 && known != head.stamp;
+    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
+        if other {
+            forks::other(s, site, head.version)?;
         }
+        identity::mark_forked(s, site)?;
+        report.cut.insert(head.site, (head.version, FORKED.to_string()));
+        return Ok(());
+    }
+    if seen {
         return count_superseded(txn, cells, report);
     }
     if site == inbound.own {
@@ -151,7 +163,7 @@ fn transaction<'a>(
     // What cannot be read would be found out only by the last part, again and again.
     let mut items = txn.items();
     while items.next(cells)?.is_some() {}
-    staged::put(s, name, part, inbound.bytes)?;
+    staged::put(s, name, head.stamp, part, inbound.bytes)?;
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
             apply_txn(s, inbound, name, Source::Parts(head, &bodies), report)?;
@@ -164,15 +176,21 @@ fn transaction<'a>(
     }
 }
 
-/// The stamp of a transaction that was seen already, 0 where it was and nobody can say.
-fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<Option<u64>> {
-    let stamp = log::record(s, txn)?.map_or(0, |r| r.stamp);
+/// Why versions of a site are left out that its sender has to issue again.
+const FORKED: &str = "two files write as this site";
+
+/// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
+/// already.
+fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<(u64, bool)> {
+    let stamp = match log::record(s, txn)?.map_or(0, |r| r.stamp) {
+        0 => staged::stamp(s, txn)?,
+        stamp => stamp,
+    };
     if txn.site == inbound.own {
-        let head = identity::db_version(s)?;
-        return Ok(if txn.version <= head { Some(stamp) } else { None });
+        return Ok((stamp, txn.version <= identity::db_version(s)?));
     }
     let covered = coverage::covers(s, txn)?;
-    Ok(covered.map(|at_end| if stamp != 0 { stamp } else { at_end }))
+    Ok((if stamp != 0 { stamp } else { covered.unwrap_or(0) }, covered.is_some()))
 }
 
 /// If most sites seem to be ahead of us, it is our clock that is wrong.
@@ -426,29 +444,16 @@ impl Merge<'_> {
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
 /// have, and what is our own. Gives what was granted.
-fn grant(s: &Session, header: &Header, report: &Report) -> Result<Seen> {
+fn grant(s: &Session, sender: &Vector, header: &Header, report: &Report) -> Result<Seen> {
     let own = s.own_id()?;
     let mut new = Deps::new();
     let mut granted = Seen::new();
     for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
-        let mut set = coverage::set_of(spans);
-        for omit in header.omits.iter().filter(|o| o.site == *site) {
-            if dictionary::has(s, &omit.what)? {
-                set.remove(omit.lo, omit.hi);
-            }
-        }
-        if let Some((version, _)) = report.cut.get(site) {
-            set.remove(*version, u64::MAX >> 1);
-        }
         let ordinal = s.sites.intern(&s.cache, site)?;
-        for (lo, hi) in set.iter() {
-            let stamp = spans.iter().find(|sp| sp.hi == hi).map(|sp| sp.stamp);
-            let stamp = match stamp {
-                Some(stamp) => stamp,
-                None => log::record(s, Txn { site: ordinal, version: hi })?.map_or(0, |r| r.stamp),
-            };
-            coverage::grant(s, ordinal, Span { lo, hi, stamp }, &mut new)?;
-            granted.entry(*site).or_default().push(Span { lo, hi, stamp });
+        let cut = report.cut.get(site).map_or(u64::MAX >> 1, |(version, _)| *version);
+        for span in coverage::believed(s, sender, site, spans, cut)? {
+            coverage::grant(s, ordinal, span, &mut new)?;
+            granted.entry(*site).or_default().push(span);
         }
     }
     coverage::remember_new(s, &new)?;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, held, identity, peers, staged, sweep};
+use super::{alter, dictionary, forks, held, identity, omits, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -16,7 +16,7 @@ use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
-use crate::words::vector::{Span, Vector};
+use crate::words::vector::{Closed, Omit, Span, Vector};
 
 const ALL: Fixed =
     Fixed(80, "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo");
@@ -36,6 +36,12 @@ const COVERS: Fixed = Fixed(
 );
 const DEPS: Fixed = Fixed(85, "SELECT deps FROM crsql_state");
 const SET_DEPS: Fixed = Fixed(86, "UPDATE crsql_state SET deps = ?1");
+const CLOSED: Fixed = Fixed(
+    88,
+    "SELECT site_id, closed, closed_stamp, closed_from, forked IS NOT NULL FROM crsql_sites
+     WHERE closed IS NOT NULL",
+);
+const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 const HORIZON: Fixed = Fixed(87, "SELECT horizon FROM crsql_state");
 
 /// What this file is and has seen, committed.
@@ -56,6 +62,10 @@ pub struct Known {
     pub horizon: BTreeMap<SiteId, u64>,
     /// What was seen, by the ordinal of the site.
     pub seen: BTreeMap<u32, (SiteId, Vec<Span>)>,
+    /// The sites that were forked and closed, and whether nobody else is known to know it.
+    pub closed: BTreeMap<SiteId, (Closed, bool)>,
+    /// What was dropped here: rising.
+    pub omits: Vec<Omit>,
     /// Transactions that are here in part.
     pub parts: BTreeMap<SiteId, (u64, u64)>,
 }
@@ -116,9 +126,41 @@ fn read_known(s: &Session) -> Result<Known> {
         head_stamp,
         mark: super::durable::mark(s)?,
         horizon: horizon(s)?,
+        closed: closed(s)?,
+        omits: omitted(s)?,
         seen,
         parts,
     })
+}
+
+fn closed(s: &Session) -> Result<BTreeMap<SiteId, (Closed, bool)>> {
+    let mut stmt = s.cache.fixed(CLOSED)?;
+    let mut out = BTreeMap::new();
+    while stmt.step()? {
+        let id: SiteId = stmt
+            .blob(0)
+            .try_into()
+            .map_err(|_| Error::corrupt("crsql_sites holds a site that does not have 16 bytes"))?;
+        let (at, stamp, from) = (count(stmt.int(1))?, count(stmt.int(2))?, count(stmt.int(3))?);
+        out.insert(id, (Closed { at, stamp, from }, stmt.int(4) != 0));
+    }
+    Ok(out)
+}
+
+/// Where a site was closed, if it was.
+pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
+    let mut stmt = s.cache.fixed(CLOSED_AT)?;
+    stmt.bind_int(1, i64::from(site))?;
+    if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
+}
+
+fn omitted(s: &Session) -> Result<Vec<Omit>> {
+    let mut out = Vec::new();
+    for (site, lo, hi, what) in omits::read(s)? {
+        out.push(Omit { site: s.site_id(site)?, lo, hi, what });
+    }
+    out.sort();
+    Ok(out)
 }
 
 /// The versions of spans.
@@ -217,6 +259,8 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     vector.seen = known.seen.values().cloned().collect();
     vector.parts.clone_from(&known.parts);
     vector.horizon.clone_from(&known.horizon);
+    vector.closed = known.closed.iter().map(|(id, (closed, _))| (*id, *closed)).collect();
+    vector.omits.clone_from(&known.omits);
     Ok(vector)
 }
 
@@ -240,6 +284,7 @@ pub fn ask(s: &Rc<Session>) -> Result<Vector> {
     if s.installed()? {
         alter::reconcile_if_possible(s, "crsql_vector")?;
         held::retry_due(s)?;
+        forks::tidy(s)?;
     }
     if s.installed()? { s.snapshot(|| vector(s)) } else { vector(s) }
 }
@@ -264,7 +309,7 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         s.enlist()?;
         super::flush::flush(s)?;
         let was = s.own()?;
-        identity::compare(s, &vector)?;
+        forks::heal(s, &vector)?;
         // The rows were asked for with a vector in which the old site was all ours: what another
         // file wrote under it was not among them. The next exchange brings it.
         let unsure = s.unsure.take().or(Some(was).filter(|was| s.own().ok() != Some(*was)));
@@ -274,9 +319,9 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
             if site == s.own()? || Some(site) == unsure {
                 continue;
             }
-            for span in spans {
-                grant(s, site, *span, &mut new)?;
-                staged::forget_within(s, site, *span)?;
+            for span in believed(s, &vector, id, spans, u64::MAX >> 1)? {
+                grant(s, site, span, &mut new)?;
+                staged::forget_within(s, site, span)?;
             }
         }
         remember_new(s, &new)?;
@@ -287,17 +332,49 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     })
 }
 
+/// What of a site's spans may be granted on the word of a vector or header: not what its maker
+/// dropped and this file has, and not what lies above where the site was closed; only what is
+/// below a version.
+pub fn believed(
+    s: &Session,
+    maker: &Vector,
+    id: &SiteId,
+    spans: &[Span],
+    below: u64,
+) -> Result<Vec<Span>> {
+    let mut set = set_of(spans);
+    set.remove(below, u64::MAX >> 1);
+    for omit in maker.omits.iter().filter(|o| o.site == *id) {
+        if dictionary::has(s, &omit.what)? {
+            set.remove(omit.lo, omit.hi);
+        }
+    }
+    let site = s.sites.intern(&s.cache, id)?;
+    if let Some(at) = closed_at(s, site)? {
+        set.remove(at + 1, u64::MAX >> 1);
+    }
+    let mut out = Vec::new();
+    for (lo, hi) in set.iter() {
+        let stamp = match spans.iter().find(|span| span.hi == hi) {
+            Some(span) => span.stamp,
+            None => log::record(s, Txn { site, version: hi })?.map_or(0, |r| r.stamp),
+        };
+        out.push(Span { lo, hi, stamp });
+    }
+    Ok(out)
+}
+
 /// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
 /// range's stamp is that of its end, 0 where this file cannot say.
 pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
     let mut out = Vec::new();
-    // Where two files write as our site and this one cannot take a new identity now, what the
-    // vector means by our versions is not what they are here.
-    let forked = vector.site.is_some() && identity::is_forked(s, vector)?;
+    // Where two files write as one site and this one cannot do anything about it now, what the
+    // vector means by versions is not what they are here.
+    let disputed = forks::disputed(s, vector)?;
     let known = known(s)?;
     for (site, (id, spans)) in &known.seen {
         let site = *site;
-        if forked && site == known.own {
+        if disputed.contains(id) {
             continue;
         }
         let theirs = vector.seen_set(id);

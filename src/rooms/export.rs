@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, coverage, durable, flush, held, identity, log, omits, peers};
+use super::{alter, coverage, durable, flush, forks, held, log, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
-    Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Omit, Seen, TableInfo, TxnHead,
+    Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Seen, TableInfo, TxnHead,
 };
 use crate::words::deps;
 use crate::words::dot::Txn;
@@ -62,15 +62,16 @@ fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
     Ok(held::any(s)?
         || durable::due(s)?
         || peers::is_news(s, since)?
-        || (since.site.is_some() && identity::is_forked(s, since)?))
+        || (s.db.autocommit() && forks::due(s, since)?))
 }
 
 /// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
+    // Inside a transaction of the caller's it would be sent before it is committed.
+    if s.db.autocommit() && s.snapshot(|| forks::due(s, since))? {
         s.atomically("crsql_changeset", || {
             s.enlist()?;
-            identity::compare(s, since)
+            forks::heal(s, since)
         })?;
     }
     durable::secure(s, || peers::acknowledged(s, since))
@@ -297,11 +298,6 @@ fn describe(s: &Session, table: &Table) -> TableInfo {
 
 fn header(s: &Session, covered: Seen) -> Result<Header> {
     let vector = coverage::vector(s)?;
-    let mut omitted = Vec::new();
-    for (site, lo, hi, what) in omits::read(s)? {
-        omitted.push(Omit { site: s.site_id(site)?, lo, hi, what });
-    }
-    omitted.sort();
     Ok(Header {
         sender: coverage::known(s)?.own_id,
         epoch: vector.epoch,
@@ -309,7 +305,8 @@ fn header(s: &Session, covered: Seen) -> Result<Header> {
         now: vector.now,
         vector: vector.seen,
         horizon: vector.horizon,
-        omits: omitted,
+        closed: vector.closed,
+        omits: vector.omits,
         coverage: covered,
         kind: Kind::Delta,
         tables: Vec::new(),

@@ -51,6 +51,7 @@ pub mod enable;
 pub mod export;
 pub mod feed;
 pub mod flush;
+pub mod forks;
 pub mod guard;
 pub mod held;
 pub mod identity;

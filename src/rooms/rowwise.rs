@@ -33,7 +33,7 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
         if is_ours(s, own, &whole)? {
             return Ok(());
         }
-        identity::fork(s)?;
+        identity::retire(s, MAX_COUNT)?;
         s.unsure.set(Some(own));
     }
     single::merge_change(s, &whole, None).map(|_| ())
