@@ -98,7 +98,10 @@ fn world(seed: u64, dir: &Path, (copies, schemas): (bool, bool)) {
                 files.push(File { db, steps });
                 paths.push(path);
             }
-            1 => run(&files[a].db, r.pick(if schemas { &TRIGGERS[..1] } else { &TRIGGERS[..] })),
+            1 => {
+                let some = if schemas { &TRIGGERS[..1] } else { &TRIGGERS[..] };
+                run(&files[a].db, r.pick(some));
+            }
             2 if schemas => step(&mut files[a]),
             3 | 4 if a != b => drop(pull_in(&files[a].db, &files[b].db, None)),
             5 if a != b => drop(pull_in(&files[a].db, &files[b].db, Some(300))),
