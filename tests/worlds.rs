@@ -100,7 +100,8 @@ fn world(seed: u64, dir: &Path, (copies, schemas): (bool, bool)) {
             }
             1 => {
                 let some = if schemas { &TRIGGERS[..1] } else { &TRIGGERS[..] };
-                run(&files[a].db, r.pick(some));
+                let sql: &&str = r.pick(some);
+                run(&files[a].db, sql);
             }
             2 if schemas => step(&mut files[a]),
             3 | 4 if a != b => drop(pull_in(&files[a].db, &files[b].db, None)),

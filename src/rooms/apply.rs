@@ -12,7 +12,7 @@ use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, forks, guard, held, identity, peers, staged, sweep};
+use super::{alter, coverage, flush, forks, guard, held, identity, omits, peers, staged, sweep};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
@@ -36,6 +36,14 @@ struct Inbound<'a> {
     own: u32,
     /// The sites that are closed, and where.
     closed: BTreeMap<SiteId, u64>,
+    /// What was seen and is wanted again.
+    wanted: omits::Omits,
+}
+
+impl Inbound<'_> {
+    fn wants(&self, txn: Txn) -> bool {
+        self.wanted.get(&txn.site).is_some_and(|set| set.contains(txn.version))
+    }
 }
 
 /// Applies a changeset; gives the report as JSON.
@@ -70,9 +78,11 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     };
     forks::heal(s, &vector)?;
     refuse_old(s, header)?;
-    let closed = coverage::known(s)?.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect();
+    let known = coverage::known(s)?;
+    let closed = known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect();
+    let wanted = known.wanted.clone();
     let tables = dictionary::map(s, &header.tables)?;
-    let inbound = Inbound { changeset, bytes, tables, own: s.own()?, closed };
+    let inbound = Inbound { changeset, bytes, tables, own: s.own()?, closed, wanted };
     let mut report = Report::default();
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
@@ -80,7 +90,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    let seen = grant(s, &vector, header, &report)?;
+    let seen = grant(s, &vector, &inbound, &report)?;
     peers::pulled(s, &Vector { seen, ..vector.clone() })?;
     peers::acknowledged(s, &vector)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
@@ -148,7 +158,7 @@ fn transaction<'a>(
     if seen {
         return count_superseded(txn, cells, report);
     }
-    if site == inbound.own {
+    if site == inbound.own && !inbound.wants(name) {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
     if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
@@ -187,10 +197,11 @@ fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<(u64, boo
         stamp => stamp,
     };
     if txn.site == inbound.own {
-        return Ok((stamp, txn.version <= identity::db_version(s)?));
+        return Ok((stamp, txn.version <= identity::db_version(s)? && !inbound.wants(txn)));
     }
     let covered = coverage::covers(s, txn)?;
-    Ok((if stamp != 0 { stamp } else { covered.unwrap_or(0) }, covered.is_some()))
+    let stamp = if stamp != 0 { stamp } else { covered.unwrap_or(0) };
+    Ok((stamp, covered.is_some() && !inbound.wants(txn)))
 }
 
 /// If most sites seem to be ahead of us, it is our clock that is wrong.
@@ -444,14 +455,19 @@ impl Merge<'_> {
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
 /// have, and what is our own. Gives what was granted.
-fn grant(s: &Session, sender: &Vector, header: &Header, report: &Report) -> Result<Seen> {
-    let own = s.own_id()?;
+fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -> Result<Seen> {
     let mut new = Deps::new();
     let mut granted = Seen::new();
-    for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
+    for (site, spans) in &inbound.changeset.header.coverage {
         let ordinal = s.sites.intern(&s.cache, site)?;
         let cut = report.cut.get(site).map_or(u64::MAX >> 1, |(version, _)| *version);
         for span in coverage::believed(s, sender, site, spans, cut)? {
+            if !inbound.wanted.is_empty() {
+                omits::came(s, ordinal, span.lo, span.hi)?;
+            }
+            if ordinal == s.own()? {
+                continue;
+            }
             coverage::grant(s, ordinal, span, &mut new)?;
             granted.entry(*site).or_default().push(span);
         }

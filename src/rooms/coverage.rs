@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, dictionary, forks, held, identity, omits, peers, staged, sweep};
+use super::{alter, forks, held, identity, omits, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -66,6 +66,8 @@ pub struct Known {
     pub closed: BTreeMap<SiteId, (Closed, bool)>,
     /// What was dropped here: rising.
     pub omits: Vec<Omit>,
+    /// What was seen and is wanted again, because what was dropped is here again.
+    pub wanted: omits::Omits,
     /// Transactions that are here in part.
     pub parts: BTreeMap<SiteId, (u64, u64)>,
 }
@@ -128,6 +130,7 @@ fn read_known(s: &Session) -> Result<Known> {
         horizon: horizon(s)?,
         closed: closed(s)?,
         omits: omitted(s)?,
+        wanted: omits::wanted(s)?,
         seen,
         parts,
     })
@@ -156,7 +159,8 @@ pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
 
 fn omitted(s: &Session) -> Result<Vec<Omit>> {
     let mut out = Vec::new();
-    for (site, lo, hi, what) in omits::read(s)? {
+    let omits = omits::read(s)?.into_iter().filter(|(_, _, _, what)| what != omits::AGAIN);
+    for (site, lo, hi, what) in omits {
         out.push(Omit { site: s.site_id(site)?, lo, hi, what });
     }
     out.sort();
@@ -256,7 +260,13 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     let known = known(s)?;
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
-    vector.seen = known.seen.values().cloned().collect();
+    for (site, (id, spans)) in &known.seen {
+        let spans = match known.wanted.get(site) {
+            Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,
+            None => spans.clone(),
+        };
+        vector.seen.insert(*id, spans);
+    }
     vector.parts.clone_from(&known.parts);
     vector.horizon.clone_from(&known.horizon);
     vector.closed = known.closed.iter().map(|(id, (closed, _))| (*id, *closed)).collect();
@@ -316,10 +326,14 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         let mut new = Deps::new();
         for (id, spans) in &vector.seen {
             let site = s.sites.intern(&s.cache, id)?;
-            if site == s.own()? || Some(site) == unsure {
+            if Some(site) == unsure {
                 continue;
             }
             for span in believed(s, &vector, id, spans, u64::MAX >> 1)? {
+                omits::came(s, site, span.lo, span.hi)?;
+                if site == s.own()? {
+                    continue;
+                }
                 grant(s, site, span, &mut new)?;
                 staged::forget_within(s, site, span)?;
             }
@@ -345,7 +359,7 @@ pub fn believed(
     let mut set = set_of(spans);
     set.remove(below, u64::MAX >> 1);
     for omit in maker.omits.iter().filter(|o| o.site == *id) {
-        if dictionary::has(s, &omit.what)? {
+        if omits::is_here(s, &omit.what)? {
             set.remove(omit.lo, omit.hi);
         }
     }
@@ -353,6 +367,11 @@ pub fn believed(
     if let Some(at) = closed_at(s, site)? {
         set.remove(at + 1, u64::MAX >> 1);
     }
+    spans_of(s, site, &set, spans)
+}
+
+/// Versions as spans, with the stamps of their ends where these spans or the log say them.
+fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
     let mut out = Vec::new();
     for (lo, hi) in set.iter() {
         let stamp = match spans.iter().find(|span| span.hi == hi) {
@@ -362,6 +381,14 @@ pub fn believed(
         out.push(Span { lo, hi, stamp });
     }
     Ok(out)
+}
+
+/// A table is replicated again: what was seen is wanted again.
+pub fn want_again(s: &Session, name: &str) -> Result<()> {
+    let known = read_known(s)?;
+    let spans = known.seen.iter().flat_map(|(site, (_, spans))| spans.iter().map(|s| (*site, s)));
+    let seen: Vec<_> = spans.map(|(site, span)| (site, span.lo, span.hi)).collect();
+    omits::want_again(s, name, &seen)
 }
 
 /// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
@@ -378,15 +405,7 @@ pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
             continue;
         }
         let theirs = vector.seen_set(id);
-        let mut left = Vec::new();
-        for (lo, hi) in set_of(spans).difference(&theirs).iter() {
-            let ends_here = spans.iter().find(|span| span.hi == hi).map(|span| span.stamp);
-            let stamp = match ends_here {
-                Some(stamp) => stamp,
-                None => log::record(s, Txn { site, version: hi })?.map_or(0, |r| r.stamp),
-            };
-            left.push(Span { lo, hi, stamp });
-        }
+        let left = spans_of(s, site, &set_of(spans).difference(&theirs), spans)?;
         if !left.is_empty() {
             out.push((site, left));
         }

@@ -7,7 +7,7 @@ use super::feed::HeldChange;
 use super::held::Whole;
 use super::session::Session;
 use super::single;
-use super::{alter, flush, guard, identity, log, merger};
+use super::{alter, flush, guard, identity, log, merger, omits};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -30,11 +30,14 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
     guard::ensure(s)?;
     let own = s.own()?;
     if whole.site == s.site_id(own)? {
-        if is_ours(s, own, &whole)? {
+        let ours = is_ours(s, own, &whole)?;
+        if ours && !is_wanted(s, own, &whole)? {
             return Ok(());
         }
-        identity::retire(s, MAX_COUNT)?;
-        s.unsure.set(Some(own));
+        if !ours {
+            identity::retire(s, MAX_COUNT)?;
+            s.unsure.set(Some(own));
+        }
     }
     single::merge_change(s, &whole, None).map(|_| ())
 }
@@ -49,6 +52,12 @@ fn is_ours(s: &Session, own: u32, w: &Whole) -> Result<bool> {
         log::record(s, Txn { site: own, version: w.version })?.map_or(0, |r| r.cell_stamp());
     let told = if w.change.cid == merger::SENTINEL { w.stamp } else { w.change.col_version };
     Ok(stamp == 0 || told == 0 || stamp == told)
+}
+
+/// Whether it was ours and its table, which was taken out in between, wants it back.
+fn is_wanted(s: &Session, own: u32, w: &Whole) -> Result<bool> {
+    let wanted = omits::wanted(s)?;
+    Ok(wanted.get(&own).is_some_and(|set| set.contains(w.version)))
 }
 
 /// The position of the hidden column `stamp`.
