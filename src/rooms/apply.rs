@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
+use super::coverage::Known;
 use super::dictionary::{self, Mapped};
 use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
@@ -18,6 +19,7 @@ use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
+use crate::words::ranges::RangeSet;
 use crate::words::vector::{Span, Vector, hex16};
 
 /// What `crsql_apply` did.
@@ -76,9 +78,8 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         omits: header.omits.clone(),
         ..Vector::default()
     };
-    forks::heal(s, &vector)?;
-    refuse_old(s, header)?;
-    let known = coverage::known(s)?;
+    let known = forks::heal(s, &vector)?;
+    refuse_old(&known, header)?;
     let closed = known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect();
     let wanted = known.wanted.clone();
     let tables = dictionary::map(s, &header.tables)?;
@@ -115,17 +116,20 @@ fn covered(header: &Header, head: &TxnHead) -> Result<()> {
 
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
 /// up by changes.
-fn refuse_old(s: &Session, header: &Header) -> Result<()> {
-    let ours = coverage::vector(s)?;
+fn refuse_old(known: &Known, header: &Header) -> Result<()> {
+    let ours = |site: &SiteId| {
+        let spans = known.seen.values().find(|(id, _)| id == site);
+        spans.map_or(RangeSet::new(), |(_, spans)| coverage::set_of(spans))
+    };
     let old = Error::rejected("too old: take a snapshot");
     for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-        if !ours.seen.is_empty() && !covers_up_to(&ours.seen_set(site), *version) {
+        if !known.seen.is_empty() && !covers_up_to(&ours(site), *version) {
             return Err(old);
         }
     }
     let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
-    for (site, version) in coverage::horizon(s)? {
-        if version > 0 && !covers_up_to(&theirs.seen_set(&site), version) {
+    for (site, version) in &known.horizon {
+        if *version > 0 && !covers_up_to(&theirs.seen_set(site), *version) {
             return Err(old);
         }
     }

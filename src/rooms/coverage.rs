@@ -371,7 +371,7 @@ pub fn believed(
 }
 
 /// Versions as spans, with the stamps of their ends where these spans or the log say them.
-fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
+pub fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
     let mut out = Vec::new();
     for (lo, hi) in set.iter() {
         let stamp = match spans.iter().find(|span| span.hi == hi) {

@@ -16,10 +16,12 @@
 //! tick in steps of two (`log::next_stamp`).
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
+use super::coverage::{self, Known};
+use super::identity;
 use super::log::{self, BACKFILL, REISSUED, Record, UNSORTED, Writer, count, int};
 use super::session::Session;
-use super::{coverage, identity};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -55,18 +57,26 @@ enum Odd {
 
 /// The sites of which the maker of a vector knows something else than this file, as bytes.
 pub fn disputed(s: &Session, vector: &Vector) -> Result<BTreeSet<SiteId>> {
-    let odd = odd(s, vector)?.into_iter().filter(|(_, odd)| *odd != Odd::Healed);
+    let odd =
+        odd(s, &*coverage::known(s)?, vector)?.into_iter().filter(|(_, odd)| *odd != Odd::Healed);
     Ok(odd.map(|(id, _)| id).collect())
 }
 
 /// Whether there is anything to do about forks: by what a vector says, or by rows that came in.
 pub fn due(s: &Session, vector: &Vector) -> Result<bool> {
-    Ok(left(s)?.is_some() || !odd(s, vector)?.is_empty())
+    let known = coverage::known(s)?;
+    Ok(left(s, &known)?.is_some() || !odd(s, &known, vector)?.is_empty())
 }
 
-/// Heals what a vector shows. The caller holds a savepoint and has flushed.
-pub fn heal(s: &Session, vector: &Vector) -> Result<()> {
-    for (id, odd) in odd(s, vector)? {
+/// Heals what a vector shows, and gives what is known then. The caller holds a savepoint and has
+/// flushed.
+pub fn heal(s: &Session, vector: &Vector) -> Result<Rc<Known>> {
+    let known = coverage::known(s)?;
+    let odd = odd(s, &known, vector)?;
+    if odd.is_empty() && left(s, &known)?.is_none() {
+        return Ok(known);
+    }
+    for (id, odd) in odd {
         let site = s.sites.intern(&s.cache, &id)?;
         match odd {
             Odd::More if site == s.own()? => identity::retire(s, MAX_COUNT)?,
@@ -78,12 +88,14 @@ pub fn heal(s: &Session, vector: &Vector) -> Result<()> {
             }
         }
     }
-    reissue_left(s)
+    reissue_left(s)?;
+    coverage::known(s)
 }
 
 /// Does what is due without having heard anything new, where this connection may write.
 pub fn tidy(s: &Session) -> Result<()> {
-    if s.db.readonly() != Some(false) || s.db.write_statement_running() || left(s)?.is_none() {
+    let writable = s.db.readonly() == Some(false) && !s.db.write_statement_running();
+    if !writable || left(s, &*coverage::known(s)?)?.is_none() {
         return Ok(());
     }
     s.atomically("crsql", || {
@@ -96,15 +108,15 @@ pub fn tidy(s: &Session) -> Result<()> {
 /// Issues again what is here of closed sites: rows that came one by one from somebody who had not
 /// heard.
 fn reissue_left(s: &Session) -> Result<()> {
-    while let Some((site, at)) = left(s)? {
+    while let Some((site, at)) = left(s, &*coverage::known(s)?)? {
         reissue_above(s, site, at)?;
     }
     Ok(())
 }
 
 /// A closed site of which something is here that is to be issued again.
-fn left(s: &Session) -> Result<Option<(u32, u64)>> {
-    if coverage::known(s)?.closed.is_empty() {
+fn left(s: &Session, known: &Known) -> Result<Option<(u32, u64)>> {
+    if known.closed.is_empty() {
         return Ok(None);
     }
     let mut stmt = s.cache.fixed(LEFT)?;
@@ -114,12 +126,11 @@ fn left(s: &Session) -> Result<Option<(u32, u64)>> {
     Ok(Some((crate::ground::store::ordinal(stmt.int(0))?, count(stmt.int(1))?)))
 }
 
-fn odd(s: &Session, vector: &Vector) -> Result<Vec<(SiteId, Odd)>> {
+fn odd(s: &Session, known: &Known, vector: &Vector) -> Result<Vec<(SiteId, Odd)>> {
     let mut out = Vec::new();
     if vector.site.is_none() {
         return Ok(out);
     }
-    let known = coverage::known(s)?;
     for (id, theirs) in &vector.closed {
         match known.closed.get(id) {
             Some((ours, _)) if ours.at < theirs.at => {}
@@ -137,7 +148,7 @@ fn odd(s: &Session, vector: &Vector) -> Result<Vec<(SiteId, Odd)>> {
                 out.push((*id, Odd::More));
                 break;
             }
-            let ours = stamp_here(s, &known, site, span.hi)?.unwrap_or(0);
+            let ours = stamp_here(s, known, site, span.hi)?.unwrap_or(0);
             if ours != 0 && span.stamp != 0 && ours != span.stamp {
                 out.push((*id, Odd::Other(span.hi)));
                 break;
@@ -149,12 +160,7 @@ fn odd(s: &Session, vector: &Vector) -> Result<Vec<(SiteId, Odd)>> {
 
 /// The stamp of a transaction as this file knows it; 0 where it saw it and cannot say, None where
 /// it did not see it.
-fn stamp_here(
-    s: &Session,
-    known: &coverage::Known,
-    site: u32,
-    version: u64,
-) -> Result<Option<u64>> {
+fn stamp_here(s: &Session, known: &Known, site: u32, version: u64) -> Result<Option<u64>> {
     let spans = known.seen.get(&site).map(|(_, spans)| spans.as_slice()).unwrap_or_default();
     let at = spans.partition_point(|span| span.hi < version);
     let span = spans.get(at).filter(|span| span.lo <= version);
