@@ -11,7 +11,7 @@ use crate::words::error::{Error, Result};
 use crate::words::value::ValueRef;
 
 /// The format that this code writes.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 
 const TABLES: &str = include_str!("../../sql/tables.sql");
 
@@ -51,7 +51,14 @@ pub fn check_format(cache: &Cache) -> Result<()> {
         return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
     }
     let (format, reader) = (stmt.int(0), stmt.int(1));
-    if reader > FORMAT || format < 1 {
+    if format < FORMAT {
+        return Err(Error::refused(format!(
+            "this file has crsql format {format}, of a crsql before the first release, and this \
+             one reads format {FORMAT}: copy the plain tables into a new database and enable them \
+             there"
+        )));
+    }
+    if reader > FORMAT {
         return Err(Error::refused(format!(
             "this file has crsql format {format}, which needs a crsql that reads format {reader}; \
              this one reads up to {FORMAT}: load a newer crsql"

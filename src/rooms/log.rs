@@ -115,9 +115,17 @@ pub fn head(s: &Session) -> Result<Head> {
     })
 }
 
-/// The stamp of a transaction that is written now.
+/// The stamp of a transaction that is written now: even, so that between it and the next one there
+/// is room for the same write issued again; and at a random step of its millisecond, so that two
+/// files that write as one site (`forks.rs`) do not give one stamp to two transactions.
 pub fn next_stamp(s: &Session, head: &Head) -> Result<u64> {
-    clock::next(head.stamp.max(head.clock), s.now())
+    let mut random = [0u8; 2];
+    s.db.randomness(&mut random);
+    let step = u64::from(u16::from_le_bytes(random)) % clock::STEPS_PER_MS;
+    let now = s.now();
+    // A clock beyond the last stamp is handed on as it is, to be disbelieved.
+    let now = if now < clock::MAX - step { (now + step) & !1 } else { now };
+    clock::next(head.stamp.max(head.clock) | 1, now)
 }
 
 /// The merged stamp moves our own clock: what is written from now on is later.
