@@ -7,7 +7,7 @@ mod common;
 
 use common::clock::Clock;
 use common::sync::{assert_equal, pull, pull_in, pull_rows, settle, two};
-use common::{memory, rows, run};
+use common::{error, memory, rows, run};
 
 const T: &str = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, a, b); SELECT crsql_as_crr('t')";
 
@@ -72,4 +72,19 @@ fn e9_what_is_held_row_by_row_is_served_onward_in_all_its_parts() {
     clock.ahead(3_600_000);
     pull_in(&c, &b, Some(1));
     assert_eq!(rows(&c, "SELECT * FROM t ORDER BY k"), ["1|a|b", "2|a|b"]);
+}
+
+/// `crsql_changes WHERE since` leaves the open transaction out, but what that had written over was
+/// no longer there to be shown: the reader of the rows was told by the vector that it had all, the
+/// transaction was rolled back, and the committed values never reached it.
+#[test]
+fn g2_rows_are_not_given_away_while_committed_ones_are_written_over() {
+    let (a, b) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 'committed', 0)");
+    run(&a, "BEGIN; UPDATE t SET a = 'not yet'");
+    let refused = error(&a, "SELECT * FROM crsql_changes WHERE since = NULL");
+    assert!(refused.contains("uncommitted changes in place of committed ones"), "{refused}");
+    run(&a, "ROLLBACK");
+    pull_rows(&b, &a);
+    assert_equal(&[&a, &b]);
 }

@@ -281,7 +281,11 @@ impl<'a> World<'a> {
                 self.replicas[to].main().and_then(|db| insert_rows(db, rows, &order, vector))
             }
         };
-        let Some(report) = self.well(to, answer)? else { return Ok(()) };
+        let Some(report) = self.well(to, answer)? else {
+            // It may have been committed all the same, if the machine died over it.
+            self.replicas[to].blind = true;
+            return Ok(());
+        };
         let (said, vector) = report.split_once("\"vector\":").unwrap_or((&report, ""));
         self.note(said.as_bytes());
         self.merged(to, vector.strip_suffix('}'))
