@@ -88,12 +88,12 @@ fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
     let r = &world.replicas[at];
     let db = r.idle().ok_or("a transaction is open")?;
     let text = |e: host::Failed| e.text;
-    if let Some(fault) = faults(db)? {
-        return Err(format!("crsql_check() finds {fault}"));
-    }
     let sound: String = ask(db, "PRAGMA integrity_check", []).map_err(text)?;
     if sound != "ok" && !sound.starts_with("CHECK constraint failed") {
         return Err(format!("integrity_check: {sound}"));
+    }
+    if let Some(fault) = faults(db)? {
+        return Err(format!("crsql_check() finds {fault}"));
     }
     let held = "SELECT \"table\" || '.' || cid || ': ' || reason FROM crsql_held";
     let held: Option<String> = ask(

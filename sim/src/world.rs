@@ -23,6 +23,8 @@ pub struct World<'a> {
     /// Everything that happened, folded into one number.
     pub trace: u64,
     pub rng: Rng,
+    /// Everything is told as it happens.
+    pub tell: bool,
 }
 
 /// What is wrong, as a sentence.
@@ -44,6 +46,7 @@ impl<'a> World<'a> {
             time: 0,
             trace: case.seed,
             rng: Rng::new(!case.seed),
+            tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
         disk::seed(case.seed);
         let careful = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
@@ -76,6 +79,9 @@ impl<'a> World<'a> {
     }
 
     fn note_answer<T>(&mut self, answer: &Answer<T>) {
+        if let (true, Err(e)) = (self.tell, answer) {
+            println!("    {} [{}]", e.text, e.code);
+        }
         match answer {
             Ok(_) => self.note(b"ok"),
             Err(e) => {
@@ -90,6 +96,9 @@ impl<'a> World<'a> {
         for (n, step) in case.steps.iter().enumerate() {
             self.time += 1;
             self.set_clocks();
+            if self.tell {
+                println!("{step}");
+            }
             self.step(step).map_err(|e| format!("{e}\nat step {}: {step}", n + 1))?;
             self.restart_the_dead().map_err(|e| format!("{e}\nafter step {}: {step}", n + 1))?;
         }
@@ -233,6 +242,11 @@ impl<'a> World<'a> {
 
     /// Notes an answer; nothing where it failed for a reason.
     fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
+        if self.tell {
+            for db in self.replicas[at].conns.iter().flatten() {
+                println!("    replica {at} autocommit {} held {:?} dump {:?}", db.is_autocommit(), ask::<i64>(db, "select count(*) from crsql_log", []), dump(db, &self.shapes).map(|t| t.values().map(|r| r.len()).collect::<Vec<_>>()));
+            }
+        }
         self.note_answer(&answer);
         match answer {
             Ok(v) => Ok(Some(v)),
