@@ -88,3 +88,30 @@ fn g2_rows_are_not_given_away_while_committed_ones_are_written_over() {
     pull_rows(&b, &a);
     assert_equal(&[&a, &b]);
 }
+
+/// A disk that was full while the clock of a merged row was written made SQLite roll the whole
+/// transaction back, and the clock stayed in memory, to be written by the next one: a clock of a
+/// row that is not there.
+#[test]
+fn f3_a_clock_that_found_no_room_is_not_written_by_the_next_transaction() {
+    let (a, _) = two(T);
+    run(
+        &a,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+         INSERT INTO t SELECT i, i, 'b' FROM n",
+    );
+    let blob = common::sync::everything(&a);
+    let mut refused = 0;
+    for room in 0..40 {
+        let b = memory();
+        run(&b, &format!("PRAGMA page_size = 512; VACUUM; {T}"));
+        let pages = common::int(&b, "PRAGMA page_count") + room;
+        run(&b, &format!("PRAGMA max_page_count = {pages}"));
+        let full = common::sync::try_apply(&b, &blob).is_err();
+        refused += usize::from(full);
+        run(&b, "PRAGMA max_page_count = 1000000; SELECT count(*) FROM crsql_changes");
+        pull(&b, &a);
+        assert_equal(&[&a, &b]);
+    }
+    assert!((5..40).contains(&refused), "{refused}");
+}
