@@ -65,6 +65,13 @@ const CLEAR_DEPS: Fixed = Fixed(47, "UPDATE crsql_state SET deps = NULL");
 const SET_CLOCK: Fixed = Fixed(48, "UPDATE crsql_state SET clock = max(clock, ?1)");
 const SET_DEPS: Fixed =
     Fixed(49, "UPDATE crsql_log SET deps = ?3 WHERE site = ?1 AND version = ?2 AND part = 0");
+const SET_STAMP: Fixed =
+    Fixed(50, "UPDATE crsql_log SET stamp = ?3 WHERE site = ?1 AND version = ?2 AND part = 0");
+const REACH: Fixed = Fixed(
+    51,
+    "UPDATE crsql_log SET last_seq = ?3
+     WHERE site = ?1 AND version = ?2 AND part = 0 AND last_seq < ?3",
+);
 
 /// The newest own transaction and what the next one needs.
 pub struct Head {
@@ -283,6 +290,24 @@ fn write_part(s: &Session, txn: Txn, part: u64, head: Option<&Record>, rows: &[u
 /// Forgets what was newly seen: an own transaction has just carried it.
 pub fn clear_deps(s: &Session) -> Result<()> {
     s.cache.fixed(CLEAR_DEPS)?.run()
+}
+
+/// Gives an own transaction that is still open another stamp.
+pub fn set_stamp(s: &Session, txn: Txn, stamp: u64) -> Result<()> {
+    let mut stmt = s.cache.fixed(SET_STAMP)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, int(stamp))?;
+    stmt.run()
+}
+
+/// A transaction has a change at this place, which may be past all that its record knew of.
+pub fn reach(s: &Session, txn: Txn, seq: u64) -> Result<()> {
+    let mut stmt = s.cache.fixed(REACH)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, int(seq))?;
+    stmt.run()
 }
 
 /// Sets the deps of a record that came in without.
