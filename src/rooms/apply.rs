@@ -1,6 +1,7 @@
 //! `crsql_apply()`: a changeset is applied in one savepoint, rows, clocks, coverage and held
 //! changes, or nothing of it is.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -34,6 +35,8 @@ struct Inbound<'a> {
     bytes: &'a [u8],
     tables: Vec<Mapped>,
     own: u32,
+    /// Whether any part of a transaction may be waiting here.
+    staged: Cell<bool>,
 }
 
 /// Applies a changeset; gives the report as JSON.
@@ -63,8 +66,14 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         Vector { site: Some(header.sender), seen: header.vector.clone(), ..Vector::default() };
     identity::compare(s, &vector)?;
     refuse_old(s, header)?;
-    let inbound =
-        Inbound { changeset, bytes, tables: dictionary::map(s, &header.tables)?, own: s.own()? };
+    let known = coverage::known(s)?;
+    let inbound = Inbound {
+        changeset,
+        bytes,
+        tables: dictionary::map(s, &header.tables)?,
+        own: known.own,
+        staged: Cell::new(known.staged),
+    };
     let mut report = Report::default();
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
@@ -73,8 +82,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
     let seen = grant(s, header, &report)?;
-    peers::pulled(s, &Vector { seen, ..vector.clone() })?;
-    peers::acknowledged(s, &vector)?;
+    peers::exchanged(s, &vector, &seen)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
@@ -98,16 +106,18 @@ fn covered(header: &Header, head: &TxnHead) -> Result<()> {
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
 /// up by changes.
 fn refuse_old(s: &Session, header: &Header) -> Result<()> {
-    let ours = coverage::vector(s)?;
     let old = Error::rejected("too old: take a snapshot");
-    for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-        if !ours.seen.is_empty() && !covers_up_to(&ours.seen_set(site), *version) {
-            return Err(old);
+    if !header.horizon.is_empty() {
+        let ours = coverage::vector(s)?;
+        for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
+            if !ours.seen.is_empty() && !covers_up_to(&ours.seen_set(site), *version) {
+                return Err(old);
+            }
         }
     }
-    let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
-    for (site, version) in coverage::horizon(s)? {
-        if version > 0 && !covers_up_to(&theirs.seen_set(&site), version) {
+    for (site, version) in &coverage::known(s)?.horizon {
+        let spans = header.vector.get(site).map(Vec::as_slice).unwrap_or_default();
+        if *version > 0 && !covers_up_to(&coverage::set_of(spans), *version) {
             return Err(old);
         }
     }
@@ -127,7 +137,8 @@ fn transaction<'a>(
     }
     let site = s.sites.intern(&s.cache, &head.site)?;
     let name = Txn { site, version: head.version };
-    if let Some(known) = known_stamp(s, inbound, name)? {
+    let record = log::record(s, name)?;
+    if let Some(known) = known_stamp(s, inbound, name, record.as_ref())? {
         if known != 0 && head.stamp != 0 && known != head.stamp {
             identity::mark_forked(s, site)?;
             let reason = "two files write as this site".to_string();
@@ -145,16 +156,19 @@ fn transaction<'a>(
         return Ok(());
     }
     let Some(part) = head.part else {
-        staged::forget(s, name)?;
-        return apply_txn(s, inbound, name, Source::Here(txn, cells), report);
+        if inbound.staged.get() {
+            staged::forget(s, name)?;
+        }
+        return apply_txn(s, inbound, name, record, Source::Here(txn, cells), report);
     };
     // What cannot be read would be found out only by the last part, again and again.
     let mut items = txn.items();
     while items.next(cells)?.is_some() {}
     staged::put(s, name, part, inbound.bytes)?;
+    inbound.staged.set(true);
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
-            apply_txn(s, inbound, name, Source::Parts(head, &bodies), report)?;
+            apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
             let (lo, hi) = (head.version, head.version);
             coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
@@ -165,8 +179,13 @@ fn transaction<'a>(
 }
 
 /// The stamp of a transaction that was seen already, 0 where it was and nobody can say.
-fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<Option<u64>> {
-    let stamp = log::record(s, txn)?.map_or(0, |r| r.stamp);
+fn known_stamp(
+    s: &Session,
+    inbound: &Inbound<'_>,
+    txn: Txn,
+    record: Option<&Record>,
+) -> Result<Option<u64>> {
+    let stamp = record.map_or(0, |r| r.stamp);
     if txn.site == inbound.own {
         let head = identity::db_version(s)?;
         return Ok(if txn.version <= head { Some(stamp) } else { None });
@@ -204,6 +223,7 @@ fn apply_txn<'a>(
     s: &Session,
     inbound: &Inbound<'a>,
     name: Txn,
+    before: Option<Record>,
     from: Source<'_, 'a>,
     report: &mut Report,
 ) -> Result<()> {
@@ -214,8 +234,8 @@ fn apply_txn<'a>(
         last_seq: head.last_seq,
         deps: deps_of(s, &head)?,
     };
-    let before = log::record(s, name)?;
-    let carried = before.filter(|r| r.stamp != 0).map_or(record.cell_stamp(), |r| r.cell_stamp());
+    let said = before.as_ref().filter(|r| r.stamp != 0);
+    let carried = said.map_or(record.cell_stamp(), Record::cell_stamp);
     let mut merge = Merge {
         s,
         name,
@@ -226,6 +246,7 @@ fn apply_txn<'a>(
         writer: Writer::new(name),
         outcome: Outcome::default(),
         record: &record,
+        before,
     };
     match from {
         Source::Here(txn, cells) => merge.items(&inbound.tables, txn, cells, report)?,
@@ -286,6 +307,8 @@ struct Merge<'s> {
     writer: Writer,
     outcome: Outcome,
     record: &'s Record,
+    /// The record that is there already.
+    before: Option<Record>,
 }
 
 impl Merge<'_> {
@@ -319,9 +342,8 @@ impl Merge<'_> {
     /// Writes the transaction's record and the rows it touched.
     fn end(self, report: &mut Report) -> Result<()> {
         report.outcome.add(self.outcome);
-        let there = log::record(self.s, self.name)?;
         let matters = self.outcome.applied + self.outcome.held > 0 || self.record.deps.is_some();
-        match there {
+        match self.before {
             Some(old) => {
                 self.writer.append(self.s, &old, self.record.stamp)?;
                 match (&old.deps, &self.record.deps) {
@@ -397,11 +419,12 @@ impl Merge<'_> {
                 h.table, h.cid, h.cl, h.col_version
             )));
         }
-        if log::record(self.s, self.name)?.is_none() {
+        if self.before.is_none() {
             Writer::new(self.name).create(self.s, self.record.clone())?;
+            self.before = log::record(self.s, self.name)?;
         }
         let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = single::merge_change(self.s, &whole, Some(&self.sender))?;
+        let out = single::merge_change(self.s, &whole.as_one(), Some(&self.sender))?;
         self.outcome.add(out);
         Ok(())
     }

@@ -9,20 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use super::log::{self, REISSUED, Record, Writer, count, int};
+use super::log::{self, REISSUED, Record, Writer, int};
 use super::session::Session;
 use super::{coverage, peers};
 use crate::ground::Prep;
-use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
 use crate::words::rowclock::RowClock;
 use crate::words::vector::{Span, Vector};
-
-const EPOCH: Fixed =
-    Fixed(120, "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)");
 
 /// Makes our tables, and with them the identity, if they are not there.
 pub fn ensure(s: &Session) -> Result<()> {
@@ -50,13 +46,6 @@ pub fn site_id(s: &Session) -> Result<Option<SiteId>> {
         ensure(s)?;
     }
     s.own_id().map(Some)
-}
-
-/// How many identities this file had before the present one.
-pub fn epoch(s: &Session) -> Result<u64> {
-    let mut stmt = s.cache.fixed(EPOCH)?;
-    stmt.step()?;
-    count(stmt.int(0))
 }
 
 /// `crsql_db_version()`: the newest own version that is committed.
@@ -120,7 +109,7 @@ pub fn renew(s: &Session) -> Result<SiteId> {
 
 /// Gives the file a new site; gives its ordinal.
 fn take_new(s: &Session) -> Result<u32> {
-    let epoch = epoch(s)? + 1;
+    let epoch = coverage::known(s)?.epoch + 1;
     let id = store::random_site(s.db);
     let new = s.sites.intern(&s.cache, &id)?;
     s.db.exec(&format!(
@@ -133,6 +122,7 @@ fn take_new(s: &Session) -> Result<u32> {
     // The open transaction, if there is one, goes on under the new site.
     let mut memory = s.memory.borrow_mut();
     memory.given = None;
+    memory.own = None;
     memory.next_seq = 0;
     Ok(new)
 }

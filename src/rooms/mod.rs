@@ -15,6 +15,7 @@
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `single`    | one change that arrives by itself                                  |
 //! | `merger`    | one row's incoming changes meet the row                            |
+//! | `hand`      | the clock of the row that changes arrive for one by one             |
 //! | `unchecked` | merging past CHECK constraints                                     |
 //! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
@@ -53,6 +54,7 @@ pub mod export;
 pub mod feed;
 pub mod flush;
 pub mod guard;
+pub mod hand;
 pub mod held;
 pub mod identity;
 pub mod log;

@@ -8,6 +8,7 @@ pub mod disk;
 #[path = "../shell/mod.rs"]
 pub mod shell;
 pub mod sync;
+pub mod syncs;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, LoadExtensionGuard};
