@@ -66,7 +66,7 @@ impl VTab for Changes {
             };
         }
         let since = plan.contains('v');
-        let by_site = !since && !(plan.contains('t') && plan.contains('p'));
+        let by_site = !(since || plan.contains('t') && plan.contains('p'));
         for (at, (term, code)) in (1..).zip(terms) {
             info.use_arg(term, at, code == 'v' || (code == 's' && by_site));
         }
