@@ -67,13 +67,13 @@ fn h3_a_write_on_a_broken_disk_fails_whole_and_spends_no_version() {
     }
 }
 
-/// What is sent is on the disk (threat H2): where it cannot be put there, it is not sent. Without a
-/// write-ahead log that takes a commit, with one it takes a sync.
+/// What is sent is on the disk (threat H2): where it cannot be put there, it is not sent. In WAL
+/// mode that takes a sync of the log and no write.
 #[test]
 fn h3_what_cannot_be_made_durable_is_not_sent() {
     let dir = tempfile::tempdir().unwrap();
-    let without = FAULTS.iter().map(|fault| ("DELETE", *fault));
-    for (mode, fault) in without.chain([("WAL", Fault::Sync)]) {
+    let cases = FAULTS.map(|fault| ("DELETE", fault)).into_iter().chain([("WAL", Fault::Sync)]);
+    for (mode, fault) in cases {
         let disk = Disk::new();
         let path = dir.path().join(format!("{mode}{fault:?}.db"));
         let a = filled(&disk, &path, mode);
