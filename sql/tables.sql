@@ -1,4 +1,4 @@
--- crsql's own tables, format 1. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
+-- crsql's own tables, format 2. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
 
 -- One row: what this file is.
 CREATE TABLE crsql_state(
@@ -34,7 +34,8 @@ CREATE TABLE crsql_tables(
   name TEXT NOT NULL,
   former TEXT NOT NULL DEFAULT '[]',  -- names it had before: JSON
   shape INTEGER NOT NULL,             -- counts the changes of its columns
-  dropped INTEGER                     -- since when, in clock steps
+  dropped INTEGER,                    -- since when, in clock steps
+  snapshot TEXT                       -- what was found of it at some schema_version: JSON
 );
 CREATE TABLE crsql_columns(
   tid INTEGER NOT NULL,

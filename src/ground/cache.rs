@@ -69,6 +69,11 @@ impl Cache {
         Self { db, fixed, idle, guarded: Cell::new(false) }
     }
 
+    /// The connection.
+    pub fn db(&self) -> Db {
+        self.db
+    }
+
     /// A statement of fixed text.
     pub fn fixed(&self, sql: Fixed) -> Result<Lease<'_>> {
         self.lease_fixed(sql, Prep::Cached)
