@@ -35,7 +35,7 @@ CREATE TABLE crsql_tables(
   former TEXT NOT NULL DEFAULT '[]',  -- names it had before: JSON
   shape INTEGER NOT NULL,             -- counts the changes of its columns
   dropped INTEGER,                    -- since when, in clock steps
-  snapshot TEXT                       -- what was found of it at some schema_version: JSON
+  snapshot BLOB                       -- what was found of it at some schema_version
 );
 CREATE TABLE crsql_columns(
   tid INTEGER NOT NULL,

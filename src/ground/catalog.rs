@@ -292,7 +292,7 @@ impl Catalog {
             return Ok(None);
         }
         let (shape, version) = (table_id(stmt.int(2))?, self.version.get());
-        if let Some(table) = snapshot::decode(stmt.text(3), tid, shape, version) {
+        if let Some(table) = snapshot::decode(stmt.blob(3), tid, shape, version) {
             return Ok(Some(Rc::new(table)));
         }
         let (name, former) = (stmt.string(0), json_names(stmt.text(1))?);

@@ -27,20 +27,18 @@ pub const UNSORTED: i64 = 8;
 /// A part's list is closed when it has grown to this many bytes.
 const PART_BYTES: usize = 4000;
 
+// A bare ?1 would make SQLite plan this anew once it sees the number.
 const NEWEST: Fixed = Fixed(
     40,
-    "SELECT version, stamp FROM crsql_log WHERE site = ?1 ORDER BY version DESC, part DESC LIMIT 1",
+    "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0
+     ORDER BY version DESC, part DESC LIMIT 1",
 );
 const RECORD: Fixed = Fixed(
     41,
     "SELECT stamp, flags, last_seq, deps FROM crsql_log
      WHERE site = ?1 AND version = ?2 AND part = 0",
 );
-const INSERT: Fixed = Fixed(
-    42,
-    "INSERT INTO crsql_log(site, version, part, stamp, last_seq, flags, deps, rows)
-     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-);
+const INSERT: Fixed = Fixed(42, "INSERT INTO crsql_log VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 const SET_LAST: Fixed = Fixed(
     43,
     "UPDATE crsql_log SET last_seq = max(last_seq, ?3), flags = flags | ?4,
