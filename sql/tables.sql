@@ -20,7 +20,10 @@ CREATE TABLE crsql_sites(
   site_id BLOB NOT NULL UNIQUE CHECK(length(site_id) = 16),
   epoch INTEGER NOT NULL DEFAULT 0,   -- how many identities this file had before
   retired INTEGER,                    -- own sites of the past: when, in clock steps
-  forked INTEGER                      -- two files were seen to write as this site: when
+  forked INTEGER,                     -- two files were seen to write as this site: when
+  closed INTEGER,                     -- then: the last version that counts; those above name nothing
+  closed_stamp INTEGER,               -- its stamp; 0 where unknown
+  closed_from INTEGER                 -- the version at which the fork was noticed
 );
 
 CREATE VIEW crsql_site_id(site_id, ordinal) AS
@@ -78,6 +81,7 @@ CREATE TABLE crsql_staged(
   version INTEGER NOT NULL,
   lo INTEGER NOT NULL,                -- the first place in the part
   hi INTEGER NOT NULL,                -- the last
+  stamp INTEGER NOT NULL,             -- of the transaction
   body BLOB NOT NULL,                 -- the part as a changeset of its own
   PRIMARY KEY(site, version, lo)
 ) WITHOUT ROWID;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::session::Session;
-use super::{alter, flush, held};
+use super::{alter, coverage, flush, held, ordered};
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape::{self, Shape};
@@ -48,6 +48,7 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
             let table = s.table(tid)?;
             alter::watch(s, &table)?;
             backfill(s, &*s.table(tid)?)?;
+            coverage::want_again(s, &shape.name)?;
             held::retry(s)?;
         }
         // Other tables may have changed too: then the next reading looks at them all, once.
@@ -147,10 +148,11 @@ fn stamp_rows(s: &Session, table: &Table, txn: Txn, writer: &mut Writer) -> Resu
 
 /// Makes a replicated table ordinary again: nothing of ours stays on it.
 pub fn as_table(s: &Rc<Session>, name: &str) -> Result<()> {
-    if !s.installed()? {
-        return Ok(());
-    }
     s.atomically("crsql_as_table", || {
+        ordered::disorder(s, name)?;
+        if !s.installed()? {
+            return Ok(());
+        }
         s.enlist()?;
         flush::flush(s)?;
         alter::reconcile(s)?;
