@@ -16,10 +16,9 @@ use super::{Db, snapshot, store, triggers};
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
-use crate::words::value::ValueRef;
 
-const TABLE: Fixed =
-    Fixed(20, "SELECT name, former, shape, snapshot, dropped FROM crsql_tables WHERE tid = ?1");
+const TABLE: Fixed = Fixed(20, "SELECT snapshot, shape, dropped FROM crsql_tables WHERE tid = ?1");
+const NAMED: Fixed = Fixed(26, "SELECT name, former FROM crsql_tables WHERE tid = ?1");
 const COLUMNS: Fixed = Fixed(
     21,
     "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
@@ -29,9 +28,8 @@ const BY_NAME: Fixed =
 const WATCHING: Fixed = Fixed(
     24,
     "SELECT name FROM main.sqlite_schema
-     WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!' AND tbl_name = ?1 COLLATE
-         NOCASE
-     LIMIT 1",
+     WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!'
+       AND tbl_name = ?1 COLLATE NOCASE LIMIT 1",
 );
 const TRIGGERS: Fixed = Fixed(
     23,
@@ -296,13 +294,17 @@ impl Catalog {
     fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Rc<Table>>> {
         let mut stmt = cache.fixed(TABLE)?;
         stmt.bind_int(1, i64::from(tid))?;
-        if !stmt.step()? || !stmt.is_null(4) {
+        if !stmt.step()? || !stmt.is_null(2) {
             return Ok(None);
         }
-        let (shape, version) = (table_id(stmt.int(2))?, self.version.get());
-        if let Some(table) = snapshot::decode(stmt.blob(3), tid, shape, version) {
+        let (shape, version) = (table_id(stmt.int(1))?, self.version.get());
+        if let Some(table) = snapshot::decode(stmt.blob(0), tid, shape, version) {
             return Ok(Some(Rc::new(table)));
         }
+        drop(stmt);
+        let mut stmt = cache.fixed(NAMED)?;
+        stmt.bind_int(1, i64::from(tid))?;
+        stmt.step()?;
         let (name, former) = (stmt.string(0), json_names(stmt.text(1))?);
         drop(stmt);
         let seen = self.seen(cache, tid)?;
@@ -373,8 +375,8 @@ struct Text {
 
 fn texts(cache: &Cache, from: &str, to: &str) -> Result<Vec<Text>> {
     let mut stmt = cache.fixed(TRIGGERS)?;
-    stmt.bind(1, ValueRef::Text(from.as_bytes()))?;
-    stmt.bind(2, ValueRef::Text(to.as_bytes()))?;
+    stmt.bind_text(1, from.as_bytes())?;
+    stmt.bind_text(2, to.as_bytes())?;
     let mut out = Vec::new();
     while stmt.step()? {
         out.push(Text { table: stmt.string(0), sql: stmt.string(1), name: stmt.string(2) });

@@ -16,7 +16,7 @@ use crate::words::error::{Error, Result, SQLITE_ERROR, SQLITE_INTERRUPT};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 
-const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist(x) VALUES(0)");
+const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
 const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
 const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
