@@ -265,6 +265,10 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
     vector.seen = known.seen.values().cloned().collect();
+    if let Some(own) = vector.seen.remove(&known.own_id) {
+        let told = super::durable::told(s, known.own, own)?;
+        vector.seen.extend((!told.is_empty()).then_some((known.own_id, told)));
+    }
     vector.parts.clone_from(&known.parts);
     vector.horizon.clone_from(&known.horizon);
     Ok(vector)
