@@ -22,10 +22,10 @@ fn d7_a_write_after_a_merge_in_one_transaction_is_later_than_what_was_merged() {
         std::thread::sleep(std::time::Duration::from_millis(2));
         run(&b, "INSERT INTO t VALUES(2, 'theirs', 0)");
         if by_rows {
-            drop(pull_rows(&a, &b))
+            pull_rows(&a, &b);
         } else {
-            drop(pull(&a, &b))
-        };
+            pull(&a, &b);
+        }
         run(&a, "UPDATE t SET a = 'ours' WHERE k = 2; COMMIT");
         settle(&[&a, &b]);
         assert_equal(&[&a, &b]);
@@ -170,4 +170,25 @@ fn h2_looking_at_the_feed_makes_nothing_durable() {
     assert_eq!(rows(&a, "SELECT mark FROM crsql_state"), ["0"]);
     common::sync::everything(&a);
     assert_eq!(rows(&a, "SELECT mark FROM crsql_state"), ["1"]);
+}
+
+/// A transaction came in parts: the first from its origin, the last from a file that held its rows
+/// because of their clock, and so did not know its stamp. It was taken for a transaction without
+/// one, and REJECTED each time it was tried.
+#[test]
+fn d1_parts_of_one_transaction_from_two_senders_have_one_stamp() {
+    let behind = Clock::new();
+    let (a, c) = two(T);
+    let b = behind.memory();
+    run(&b, T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b'), (2, 'a', 'b')");
+    let part = common::sync::changeset(&a, &common::sync::vector(&c), Some(1)).unwrap();
+    common::sync::apply(&c, &part);
+    behind.ahead(-3_600_000);
+    pull_rows(&b, &a);
+    pull_in(&c, &b, Some(1));
+    assert_eq!(rows(&c, "SELECT * FROM t ORDER BY k"), ["1|a|b", "2|a|b"]);
+    behind.ahead(0);
+    settle(&[&a, &b, &c]);
+    assert_equal(&[&a, &b, &c]);
 }

@@ -70,6 +70,7 @@ fn flush_dirty(s: &Session) -> Result<()> {
     }
     write_touches(s, &batch.touches)?;
     write_events(s, &batch)?;
+    s.catalog.save_snapshots(&s.cache)?;
     let mut memory = s.memory.borrow_mut();
     memory.flushed = [memory.events.len(), memory.touches.len()];
     Ok(())
