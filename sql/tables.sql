@@ -1,4 +1,4 @@
--- crsql's own tables, format 1. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
+-- crsql's own tables, format 2. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
 
 -- One row: what this file is.
 CREATE TABLE crsql_state(
@@ -20,7 +20,10 @@ CREATE TABLE crsql_sites(
   site_id BLOB NOT NULL UNIQUE CHECK(length(site_id) = 16),
   epoch INTEGER NOT NULL DEFAULT 0,   -- how many identities this file had before
   retired INTEGER,                    -- own sites of the past: when, in clock steps
-  forked INTEGER                      -- two files were seen to write as this site: when
+  forked INTEGER,                     -- two files were seen to write as this site: when
+  closed INTEGER,                     -- then: the last version that counts; those above name nothing
+  closed_stamp INTEGER,               -- its stamp; 0 where unknown
+  closed_from INTEGER                 -- the version at which the fork was noticed
 );
 
 CREATE VIEW crsql_site_id(site_id, ordinal) AS
@@ -34,7 +37,8 @@ CREATE TABLE crsql_tables(
   name TEXT NOT NULL,
   former TEXT NOT NULL DEFAULT '[]',  -- names it had before: JSON
   shape INTEGER NOT NULL,             -- counts the changes of its columns
-  dropped INTEGER                     -- since when, in clock steps
+  dropped INTEGER,                    -- since when, in clock steps
+  snapshot BLOB                       -- what was found of it at some schema_version
 );
 CREATE TABLE crsql_columns(
   tid INTEGER NOT NULL,
@@ -77,6 +81,7 @@ CREATE TABLE crsql_staged(
   version INTEGER NOT NULL,
   lo INTEGER NOT NULL,                -- the first place in the part
   hi INTEGER NOT NULL,                -- the last
+  stamp INTEGER NOT NULL,             -- of the transaction
   body BLOB NOT NULL,                 -- the part as a changeset of its own
   PRIMARY KEY(site, version, lo)
 ) WITHOUT ROWID;

@@ -6,7 +6,10 @@
 
 mod common;
 
-use common::sync::{WAYS, Way, apply, assert_equal, everything, pull, settle, vector};
+use common::sync::{
+    WAYS, Way, apply, assert_equal, changes, changeset, everything, insert, pull, pull_in, settle,
+    vector,
+};
 use common::{int, memory, one, open, rows, run};
 use rusqlite::Connection;
 use std::path::Path;
@@ -238,4 +241,109 @@ fn i3_the_identity_is_made_when_it_is_needed() {
     run(&b, "PRAGMA query_only = ON");
     assert_eq!(site(&a), site(&b));
     assert_ne!(site(&a), site(&memory()));
+}
+
+/// One third took the new versions of a file, another those of its copy: the same numbers, other
+/// writes. Each had seen those numbers, so neither ever asked for what the other had, and who met
+/// only one of the twins later could not even be told. Now whoever compares two stamps of one
+/// number closes the site above what is the same, and both contents are issued again: with the
+/// twins still there, with one of them, or with both gone for ever.
+#[test]
+fn i1_thirds_that_took_one_number_from_two_files_agree() {
+    for way in WAYS {
+        for twins_left in 0..3 {
+            let case = format!("{way:?}, {twins_left} twins left");
+            let dir = tempfile::tempdir().unwrap();
+            let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+            let (c, d, e) = (peer(), peer(), peer());
+            {
+                let a = made(&here);
+                for n in 0..5 {
+                    run(&a, &format!("INSERT INTO t VALUES('old{n}', 1, 1)"));
+                }
+                way.pull(&c, &a);
+                way.pull(&d, &a);
+                way.pull(&a, &c);
+            }
+            std::fs::copy(&here, &there).unwrap();
+            let twins = [open(&here), open(&there)];
+            for (n, third) in [&c, &d].into_iter().enumerate() {
+                for k in 0..3 + n {
+                    run(&twins[n], &format!("INSERT INTO t VALUES('by {n}, {k}', 1, 1)"));
+                    run(&twins[n], &format!("UPDATE t SET v = 'by {n}, {k}' WHERE k = 'old{k}'"));
+                }
+                way.pull(third, &twins[n]);
+                way.pull(&twins[n], third);
+            }
+            let mut all = vec![&c, &d, &e];
+            all.extend(&twins[..twins_left]);
+            for _ in 0..4 {
+                for to in &all {
+                    for from in all.iter().filter(|from| !std::ptr::eq(**from, *to)) {
+                        way.pull(to, from);
+                    }
+                }
+            }
+            assert_equal(&all);
+            assert_eq!(int(&e, "SELECT count(*) FROM t"), 5 + 3 + 4, "{case}: {}", keys(&e));
+            for db in &all {
+                assert_eq!(rows(db, "SELECT * FROM crsql_check()"), [""; 0], "{case}");
+            }
+        }
+    }
+}
+
+/// A site that was closed stays closed: a changeset made before that is cut there, and a row of it
+/// that comes by itself is taken and issued again by whoever took it.
+#[test]
+fn i1_what_comes_late_of_a_closed_site_is_issued_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    let (c, d) = (peer(), peer());
+    drop({
+        let a = made(&here);
+        run(&a, "INSERT INTO t VALUES('old', 1, 1)");
+        a
+    });
+    std::fs::copy(&here, &there).unwrap();
+    let (a, b) = (open(&here), open(&there));
+    run(&a, "INSERT INTO t VALUES('a', 1, 1)");
+    run(&b, "INSERT INTO t VALUES('b', 1, 1)");
+    let early = everything(&b);
+    let rows_of_b = changes(&b, "db_version = 2");
+    pull(&c, &a);
+    pull(&d, &b);
+    settle(&[&c, &d]);
+    let report = apply(&c, &early);
+    assert_eq!(report["cut"][0]["reason"], "two files write as this site", "{report}");
+    let before = int(&c, "SELECT crsql_db_version()");
+    insert(&c, &rows_of_b);
+    vector(&c);
+    assert_eq!(int(&c, "SELECT crsql_db_version()"), before, "it had lost already");
+    settle(&[&a, &b, &c, &d]);
+    assert_equal(&[&a, &b, &c, &d]);
+    assert_eq!(keys(&c), "a b old");
+}
+
+/// Nothing of two twins' large transactions may be put together from parts of both.
+#[test]
+fn i1_parts_of_two_files_are_not_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    let c = peer();
+    drop(made(&here));
+    std::fs::copy(&here, &there).unwrap();
+    let twins = [open(&here), open(&there)];
+    for (n, db) in twins.iter().enumerate() {
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)";
+        run(
+            db,
+            &format!("INSERT INTO t {sql} SELECT 'k' || i, 'by {n}', hex(randomblob(20)) FROM n"),
+        );
+    }
+    apply(&c, &changeset(&twins[0], &vector(&c), Some(800)).unwrap());
+    pull_in(&c, &twins[1], Some(800));
+    settle(&[&twins[0], &twins[1], &c]);
+    assert_equal(&[&twins[0], &twins[1], &c]);
+    assert_eq!(int(&c, "SELECT count(DISTINCT v) FROM t"), 1);
 }

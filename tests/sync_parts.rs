@@ -141,3 +141,48 @@ fn f8_parts_obey_the_callers_transaction() {
     pull_in(&b, &a, Some(2000));
     assert_equal(&[&a, &b]);
 }
+
+/// "Ask until the answer is NULL" never ended where the receiver could not count everything as
+/// seen: a site whose clock is ahead, versions of which the sender dropped a table. The same answer
+/// came for ever, and as it came first, nothing else ever did when answers were small. Now such
+/// things come last, and the loop that is documented ends when the vector stands still.
+#[test]
+fn g2_a_pull_ends_and_brings_all_that_can_be_counted() {
+    let sql = "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t');
+               CREATE TABLE u(k TEXT PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('u')";
+    for max in [None, Some(1), Some(400)] {
+        let ahead = common::clock::Clock::new();
+        let (relay, bad) = (ahead.memory(), ahead.memory());
+        let (a, c, d) = (memory(), memory(), memory());
+        for db in [&relay, &bad, &a, &c, &d] {
+            run(db, sql);
+        }
+        for n in 0..5 {
+            for db in [&a, &d] {
+                let k = one(db, "SELECT hex(randomblob(4))");
+                run(db, &format!("BEGIN; INSERT INTO t VALUES('{k}', {n})"));
+                run(db, &format!("INSERT INTO u VALUES('{k}', {n}); COMMIT"));
+                run(db, "INSERT INTO t VALUES(hex(randomblob(4)), 'alone')");
+            }
+        }
+        // Whatever the order of the sites is, something stands behind the one that is ahead.
+        ahead.ahead(3_600_000);
+        run(&bad, "INSERT INTO t VALUES('ahead', 1)");
+        for db in [&a, &bad, &d] {
+            pull_in(&relay, db, None);
+        }
+        run(&relay, "DROP TABLE u; INSERT INTO t VALUES('relay', 'ahead')");
+        let reports = pull_in(&c, &relay, max);
+        let alone = int(&c, "SELECT count(*) FROM t WHERE v = 'alone'");
+        assert_eq!(alone, 10, "{max:?}: all that can be counted");
+        assert!(reports.len() < 100, "{max:?}: {}", reports.len());
+        let cut = |n: usize| reports.last().unwrap()["cut"].as_array().unwrap().len() == n;
+        assert!(cut(if max.is_none() { 2 } else { 0 }) || cut(1), "{max:?}");
+        for db in [&a, &d] {
+            pull_in(&c, db, max);
+        }
+        assert_eq!(int(&c, "SELECT count(*) FROM u"), 10, "{max:?}: from those who have it");
+        assert_eq!(int(&c, "SELECT count(*) FROM t"), 20, "{max:?}: all that is not ahead");
+        assert_eq!(pull_in(&c, &a, max).len(), 0, "{max:?}: then there is nothing more");
+    }
+}

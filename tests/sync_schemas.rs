@@ -8,6 +8,7 @@ mod common;
 
 use common::sync::{
     WAYS, Way, apply, assert_equal, changes, everything, insert, pull, replicas, settle, two,
+    vector,
 };
 use common::{int, memory, one, rows, run, version};
 use rusqlite::Connection;
@@ -296,5 +297,73 @@ fn j5_adding_a_column_writes_and_sends_nothing() {
             assert_eq!(rows(&a, "SELECT c FROM t WHERE k = 1"), ["set"], "{column}");
             assert_equal(&[&a, &b]);
         }
+    }
+}
+
+/// A peer that dropped a table still covers the versions that touched it, and says in its header
+/// what is missing. `crsql_seen(vector)` was told nothing of that: whoever pulled row by row from
+/// such a peer counted the table's rows as seen, and never asked anybody for them again. Now the
+/// vector says it, too.
+#[test]
+fn g2_seen_grants_nothing_that_the_vectors_maker_dropped() {
+    for drop in ["DROP TABLE u", "ALTER_DROP"] {
+        let sql = format!(
+            "{T}; CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, x, y); SELECT crsql_as_crr('u')"
+        );
+        let all = replicas(3, &sql);
+        let [a, b, c] = all.as_slice() else { panic!() };
+        run(a, "INSERT INTO t VALUES(1, 1, 1)");
+        run(a, "BEGIN; INSERT INTO t VALUES(2, 2, 2); INSERT INTO u VALUES(2, 2, 2); COMMIT");
+        run(a, "INSERT INTO t VALUES(3, 3, 3)");
+        Way::Rows.pull(b, a);
+        let alter = "SELECT crsql_begin_alter('u'); ALTER TABLE u DROP COLUMN x;
+                     SELECT crsql_commit_alter('u')";
+        run(b, if drop == "ALTER_DROP" { alter } else { drop });
+        Way::Rows.pull(c, b);
+        assert_eq!(int(c, "SELECT count(*) FROM t"), 3, "{drop}: the rest flows");
+        Way::Rows.pull(c, a);
+        assert_eq!(rows(c, "SELECT * FROM u"), ["2|2|2"], "{drop}");
+        assert_equal(&[a, c]);
+        // Who has it no more takes it as it is.
+        let vector: serde_json::Value = serde_json::from_str(&vector(b)).unwrap();
+        assert_eq!(vector["omits"][0][1], 2, "{drop}: {vector}");
+    }
+}
+
+/// A table was taken out, written to as an ordinary one, and replicated again. Its rows came back
+/// with the lowest stamp, so what peers had of them won there; but here all that was seen already,
+/// the old values among it, so nobody sent it again: two sets of rows for ever.
+#[test]
+fn c9_a_table_that_comes_back_converges_with_its_peers() {
+    for way in WAYS {
+        let sql = format!(
+            "{T}; CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, x, y); SELECT crsql_as_crr('u')"
+        );
+        let all = replicas(3, &sql);
+        let [a, b, c] = all.as_slice() else { panic!() };
+        run(a, "INSERT INTO t VALUES(1, 'a', 'a'), (2, 'a', 'a'), (3, 'a', 'a')");
+        run(a, "BEGIN; INSERT INTO t VALUES(4, 'a', 'a'); INSERT INTO u VALUES(1, 1, 1); COMMIT");
+        way.pull(b, a);
+        run(b, "UPDATE t SET a = 'b' WHERE k = 1; INSERT INTO t VALUES(5, 'b', 'b')");
+        way.pull(a, b);
+        // This one wins over what b wrote, and nobody else ever sees it.
+        run(a, "UPDATE t SET a = 'mine' WHERE k = 5");
+        run(a, "SELECT crsql_as_table('t')");
+        run(a, "UPDATE t SET b = 'plain'; DELETE FROM t WHERE k = 2");
+        run(a, "INSERT INTO t VALUES(6, 'plain', 'plain')");
+        way.pull(c, a);
+        run(a, "SELECT crsql_as_crr('t')");
+        for _ in 0..3 {
+            for (to, from) in [(a, b), (b, a), (c, a), (a, c), (c, b), (b, c)] {
+                way.pull(to, from);
+            }
+        }
+        assert_equal(&[a, b, c]);
+        let wanted = ["1|b|a", "2|a|a", "3|a|a", "4|a|a", "5|b|b", "6|plain|plain"];
+        assert_eq!(rows(a, "SELECT * FROM t"), wanted, "{way:?}");
+        assert_eq!(int(c, "SELECT count(*) FROM u"), 1, "{way:?}");
+        run(a, "UPDATE t SET a = 'again'");
+        way.pull(b, a);
+        assert_equal(&[a, b]);
     }
 }

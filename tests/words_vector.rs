@@ -8,7 +8,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use crsql::words::error::Result;
-use crsql::words::vector::{NUMBER_MAX, Site, Span, TEXT_BYTES_MAX, Vector, hex16, parse_hex16};
+use crsql::words::vector::{
+    Closed, NUMBER_MAX, Omit, Site, Span, TEXT_BYTES_MAX, Vector, hex16, parse_hex16,
+};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -35,6 +37,8 @@ fn full() -> Vector {
         seen: BTreeMap::from([(A, spans), ([0; 16], Vec::new())]),
         horizon: BTreeMap::from([([0; 16], 5), (A, 0)]),
         parts: BTreeMap::from([(A, (8, 40))]),
+        closed: BTreeMap::from([(A, Closed { at: 6, stamp: 400, from: 9 })]),
+        omits: vec![Omit { site: A, lo: 2, hi: 3, what: "a \"t\", column c".to_owned() }],
     }
 }
 
@@ -48,8 +52,10 @@ fn golden_vectors() {
     assert_eq!(read(empty).unwrap(), Vector::default());
     assert_eq!(read("{\"v\":1}").unwrap(), Vector::default());
     let expected = concat!(
-        r#"{"epoch":3,"formats":[1,2],"horizon":{"00000000000000000000000000000000":5,"#,
+        r#"{"closed":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[6,400,9]},"epoch":3,"#,
+        r#""formats":[1,2],"horizon":{"00000000000000000000000000000000":5,"#,
         r#""a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":0},"now":99,"#,
+        r#""omits":[["a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",2,3,"a \"t\", column c"]],"#,
         r#""parts":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[8,40]},"scope":"a \"b\"","#,
         r#""seen":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[[1,7,456],[9,9,0]]},"#,
         r#""site":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","v":1}"#,
@@ -200,16 +206,30 @@ fn any_vector() -> impl Strategy<Value = Vector> {
     let horizon = prop::collection::btree_map(site, 0..=NUMBER_MAX, 0..5);
     let parts = prop::collection::btree_map(site, (0..=NUMBER_MAX, 0..=NUMBER_MAX), 0..3);
     let rest = (prop::option::of(site), 0..=NUMBER_MAX, ".*", 0..=NUMBER_MAX, any::<(u32, u32)>());
-    let all = (rest, seen, horizon, parts);
-    all.prop_map(|((site, epoch, scope, now, (a, b)), seen, horizon, parts)| Vector {
-        site,
-        epoch,
-        scope,
-        now,
-        formats: (a.min(b), a.max(b)),
-        seen,
-        horizon,
-        parts,
+    let closed = (0..NUMBER_MAX, 0..=NUMBER_MAX, 1..99u64).prop_map(|(at, stamp, more)| {
+        let from = at.saturating_add(more).min(NUMBER_MAX);
+        Closed { at, stamp, from }
+    });
+    let closed = prop::collection::btree_map(site, closed, 0..3);
+    let omits = (site, 1..=NUMBER_MAX, ".*").prop_map(|(site, lo, what)| {
+        let hi = lo.saturating_add(7).min(NUMBER_MAX);
+        Omit { site, lo, hi, what }
+    });
+    let omits = prop::collection::btree_set(omits, 0..3);
+    let all = (rest, seen, horizon, parts, closed, omits);
+    all.prop_map(|((site, epoch, scope, now, (a, b)), seen, horizon, parts, closed, omits)| {
+        Vector {
+            site,
+            epoch,
+            scope,
+            now,
+            formats: (a.min(b), a.max(b)),
+            seen,
+            horizon,
+            parts,
+            closed,
+            omits: omits.into_iter().collect(),
+        }
     })
 }
 

@@ -27,6 +27,12 @@ pub fn reconcile(s: &Session) -> Result<()> {
     held::retry(s)
 }
 
+/// Whether our tables are there and nothing stands between them and an answer: no transaction of
+/// ours is open, and the register agrees with the schema.
+pub fn is_settled(s: &Session) -> Result<bool> {
+    Ok(!s.memory.borrow().enlisted && s.installed()? && agrees(s)?)
+}
+
 /// Whether there is nothing to reconcile. What was found to agree stays so until the schema
 /// changes, or a rollback undoes what made it agree.
 fn agrees(s: &Session) -> Result<bool> {
@@ -208,7 +214,8 @@ fn number_columns(s: &Session, table: &Table, watched: bool) -> Result<()> {
         stmt.bind_int(5, i64::from(watched))?;
         stmt.run()?;
     }
-    Ok(())
+    drop(stmt);
+    s.db.exec(&format!("UPDATE crsql_tables SET snapshot = NULL WHERE tid = {}", table.tid))
 }
 
 /// Writes the register's lines for a table as it is now, and its triggers.

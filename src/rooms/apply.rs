@@ -2,32 +2,25 @@
 //! changes, or nothing of it is.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::json;
-
+use super::coverage::Known;
 use super::dictionary::{self, Mapped};
 use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
+use super::report::Report;
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, guard, held, identity, peers, staged, sweep};
+use super::{alter, coverage, flush, forks, guard, held, identity, omits, peers, staged, sweep};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
+use crate::words::ranges::RangeSet;
 use crate::words::vector::{Span, Vector, hex16};
-
-/// What `crsql_apply` did.
-#[derive(Default)]
-struct Report {
-    outcome: Outcome,
-    tables: BTreeSet<String>,
-    cut: BTreeMap<SiteId, (u64, String)>,
-}
 
 /// One changeset on its way in.
 struct Inbound<'a> {
@@ -37,6 +30,16 @@ struct Inbound<'a> {
     own: u32,
     /// Whether any part of a transaction may be waiting here.
     staged: Cell<bool>,
+    /// The sites that are closed, and where.
+    closed: BTreeMap<SiteId, u64>,
+    /// What was seen and is wanted again.
+    wanted: omits::Omits,
+}
+
+impl Inbound<'_> {
+    fn wants(&self, txn: Txn) -> bool {
+        self.wanted.get(&txn.site).is_some_and(|set| set.contains(txn.version))
+    }
 }
 
 /// Applies a changeset; gives the report as JSON.
@@ -55,24 +58,30 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
         guard::ensure(s)?;
         let report = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
-        render(s, &report)
+        report.to_json(s)
     })?;
     Ok(report)
 }
 
 fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Report> {
     let header = &changeset.header;
-    let vector =
-        Vector { site: Some(header.sender), seen: header.vector.clone(), ..Vector::default() };
-    identity::compare(s, &vector)?;
-    refuse_old(s, header)?;
-    let known = coverage::known(s)?;
+    let vector = Vector {
+        site: Some(header.sender),
+        seen: header.vector.clone(),
+        closed: header.closed.clone(),
+        omits: header.omits.clone(),
+        ..Vector::default()
+    };
+    let known = forks::heal(s, &vector)?;
+    refuse_old(&known, header)?;
     let inbound = Inbound {
         changeset,
         bytes,
         tables: dictionary::map(s, &header.tables)?,
         own: known.own,
         staged: Cell::new(known.staged),
+        closed: known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect(),
+        wanted: known.wanted.clone(),
     };
     let mut report = Report::default();
     let mut cells = Vec::new();
@@ -81,7 +90,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    let seen = grant(s, header, &report)?;
+    let seen = grant(s, &vector, &inbound, &report)?;
     peers::exchanged(s, &vector, &seen)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
@@ -105,19 +114,20 @@ fn covered(header: &Header, head: &TxnHead) -> Result<()> {
 
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
 /// up by changes.
-fn refuse_old(s: &Session, header: &Header) -> Result<()> {
+fn refuse_old(known: &Known, header: &Header) -> Result<()> {
+    let ours = |site: &SiteId| {
+        let spans = known.seen.values().find(|(id, _)| id == site);
+        spans.map_or(RangeSet::new(), |(_, spans)| coverage::set_of(spans))
+    };
     let old = Error::rejected("too old: take a snapshot");
-    if !header.horizon.is_empty() {
-        let ours = coverage::vector(s)?;
-        for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-            if !ours.seen.is_empty() && !covers_up_to(&ours.seen_set(site), *version) {
-                return Err(old);
-            }
+    for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
+        if !known.seen.is_empty() && !covers_up_to(&ours(site), *version) {
+            return Err(old);
         }
     }
-    for (site, version) in &coverage::known(s)?.horizon {
-        let spans = header.vector.get(site).map(Vec::as_slice).unwrap_or_default();
-        if *version > 0 && !covers_up_to(&coverage::set_of(spans), *version) {
+    let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
+    for (site, version) in &known.horizon {
+        if *version > 0 && !covers_up_to(&theirs.seen_set(site), *version) {
             return Err(old);
         }
     }
@@ -138,16 +148,20 @@ fn transaction<'a>(
     let site = s.sites.intern(&s.cache, &head.site)?;
     let name = Txn { site, version: head.version };
     let record = log::record(s, name)?;
-    if let Some(known) = known_stamp(s, inbound, name, record.as_ref())? {
-        if known != 0 && head.stamp != 0 && known != head.stamp {
-            identity::mark_forked(s, site)?;
-            let reason = "two files write as this site".to_string();
-            report.cut.insert(head.site, (head.version, reason));
-            return Ok(());
+    let (known, seen) = known_stamp(s, inbound, name, record.as_ref())?;
+    let other = known != 0 && head.stamp != 0 && known != head.stamp;
+    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
+        if other {
+            forks::other(s, site, head.version)?;
         }
+        identity::mark_forked(s, site)?;
+        report.cut.insert(head.site, (head.version, FORKED.to_string()));
+        return Ok(());
+    }
+    if seen {
         return count_superseded(txn, cells, report);
     }
-    if site == inbound.own {
+    if site == inbound.own && !inbound.wants(name) {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
     if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
@@ -164,7 +178,7 @@ fn transaction<'a>(
     // What cannot be read would be found out only by the last part, again and again.
     let mut items = txn.items();
     while items.next(cells)?.is_some() {}
-    staged::put(s, name, part, inbound.bytes)?;
+    staged::put(s, name, head.stamp, part, inbound.bytes)?;
     inbound.staged.set(true);
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
@@ -178,20 +192,27 @@ fn transaction<'a>(
     }
 }
 
-/// The stamp of a transaction that was seen already, 0 where it was and nobody can say.
+/// Why versions of a site are left out that its sender has to issue again.
+const FORKED: &str = "two files write as this site";
+
+/// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
+/// already.
 fn known_stamp(
     s: &Session,
     inbound: &Inbound<'_>,
     txn: Txn,
     record: Option<&Record>,
-) -> Result<Option<u64>> {
-    let stamp = record.map_or(0, |r| r.stamp);
+) -> Result<(u64, bool)> {
+    let stamp = match record.map_or(0, |r| r.stamp) {
+        0 if inbound.staged.get() => staged::stamp(s, txn)?,
+        stamp => stamp,
+    };
     if txn.site == inbound.own {
-        let head = identity::db_version(s)?;
-        return Ok(if txn.version <= head { Some(stamp) } else { None });
+        return Ok((stamp, txn.version <= identity::db_version(s)? && !inbound.wants(txn)));
     }
     let covered = coverage::covers(s, txn)?;
-    Ok(covered.map(|at_end| if stamp != 0 { stamp } else { at_end }))
+    let stamp = if stamp != 0 { stamp } else { covered.unwrap_or(0) };
+    Ok((stamp, covered.is_some() && !inbound.wants(txn)))
 }
 
 /// If most sites seem to be ahead of us, it is our clock that is wrong.
@@ -449,50 +470,23 @@ impl Merge<'_> {
 
 /// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
 /// have, and what is our own. Gives what was granted.
-fn grant(s: &Session, header: &Header, report: &Report) -> Result<Seen> {
-    let own = s.own_id()?;
+fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -> Result<Seen> {
     let mut new = Deps::new();
     let mut granted = Seen::new();
-    for (site, spans) in header.coverage.iter().filter(|(site, _)| **site != own) {
-        let mut set = coverage::set_of(spans);
-        for omit in header.omits.iter().filter(|o| o.site == *site) {
-            if dictionary::has(s, &omit.what)? {
-                set.remove(omit.lo, omit.hi);
-            }
-        }
-        if let Some((version, _)) = report.cut.get(site) {
-            set.remove(*version, u64::MAX >> 1);
-        }
+    for (site, spans) in &inbound.changeset.header.coverage {
         let ordinal = s.sites.intern(&s.cache, site)?;
-        for (lo, hi) in set.iter() {
-            let stamp = spans.iter().find(|sp| sp.hi == hi).map(|sp| sp.stamp);
-            let stamp = match stamp {
-                Some(stamp) => stamp,
-                None => log::record(s, Txn { site: ordinal, version: hi })?.map_or(0, |r| r.stamp),
-            };
-            coverage::grant(s, ordinal, Span { lo, hi, stamp }, &mut new)?;
-            granted.entry(*site).or_default().push(Span { lo, hi, stamp });
+        let cut = report.cut.get(site).map_or(u64::MAX >> 1, |(version, _)| *version);
+        for span in coverage::believed(s, sender, site, spans, cut)? {
+            if !inbound.wanted.is_empty() {
+                omits::came(s, ordinal, span.lo, span.hi)?;
+            }
+            if ordinal == s.own()? {
+                continue;
+            }
+            coverage::grant(s, ordinal, span, &mut new)?;
+            granted.entry(*site).or_default().push(span);
         }
     }
     coverage::remember_new(s, &new)?;
     Ok(granted)
-}
-
-fn render(s: &Session, report: &Report) -> Result<String> {
-    let cut: Vec<_> = report
-        .cut
-        .iter()
-        .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
-        .collect();
-    let vector: serde_json::Value =
-        serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
-    Ok(json!({
-        "applied": report.outcome.applied,
-        "superseded": report.outcome.superseded,
-        "held": report.outcome.held,
-        "tables": report.tables,
-        "cut": cut,
-        "vector": vector,
-    })
-    .to_string())
 }

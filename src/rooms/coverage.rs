@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, held, identity, peers, staged, sweep};
+use super::{alter, forks, held, identity, omits, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -16,7 +16,7 @@ use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
-use crate::words::vector::{Span, Vector};
+use crate::words::vector::{Closed, Omit, Span, Vector};
 
 const ALL: Fixed =
     Fixed(80, "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo");
@@ -46,9 +46,15 @@ const STATE: Fixed = Fixed(
       AND l.version = (SELECT max(version) FROM crsql_log WHERE site = s.self)",
 );
 const EXTEND: Fixed = Fixed(
-    88,
+    79,
     "UPDATE crsql_coverage SET hi = ?3, stamp = ?4 WHERE site = ?1 AND scope = '*' AND lo = ?2",
 );
+const CLOSED: Fixed = Fixed(
+    88,
+    "SELECT site_id, closed, closed_stamp, closed_from, forked IS NOT NULL FROM crsql_sites
+     WHERE closed IS NOT NULL",
+);
+const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 
 /// What this file is and has seen, committed.
 pub struct Known {
@@ -70,14 +76,18 @@ pub struct Known {
     pub horizon: BTreeMap<SiteId, u64>,
     /// What was seen, by the ordinal of the site.
     pub seen: BTreeMap<u32, (SiteId, Vec<Span>)>,
+    /// The sites that were forked and closed, and whether nobody else is known to know it.
+    pub closed: BTreeMap<SiteId, (Closed, bool)>,
+    /// What was dropped here: rising.
+    pub omits: Vec<Omit>,
+    /// What was seen and is wanted again, because what was dropped is here again.
+    pub wanted: omits::Omits,
     /// Transactions that are here in part.
     pub parts: BTreeMap<SiteId, (u64, u64)>,
     /// Whether any part of a transaction waits for the rest.
     pub staged: bool,
     /// Whether any change is held.
     pub held: bool,
-    /// Whether content of any version was dropped here.
-    pub omits: bool,
 }
 
 /// Reads what is known. It is kept for as long as nobody writes: what was committed, SQLite's data
@@ -121,7 +131,9 @@ fn read_known(s: &Session) -> Result<Known> {
         parts: BTreeMap::new(),
         staged: stmt.int(6) != 0,
         held: stmt.int(7) != 0,
-        omits: stmt.int(8) != 0,
+        closed: closed(s)?,
+        omits: if stmt.int(8) != 0 { omitted(s)? } else { Vec::new() },
+        wanted: if stmt.int(8) != 0 { omits::wanted(s)? } else { omits::Omits::new() },
     };
     drop(stmt);
     // The open transaction is not committed.
@@ -160,6 +172,37 @@ fn seen_of_others(s: &Session) -> Result<BTreeMap<u32, (SiteId, Vec<Span>)>> {
         spans.1.push(Span { lo, hi, stamp: count(stmt.int(3))? });
     }
     Ok(seen)
+}
+
+fn closed(s: &Session) -> Result<BTreeMap<SiteId, (Closed, bool)>> {
+    let mut stmt = s.cache.fixed(CLOSED)?;
+    let mut out = BTreeMap::new();
+    while stmt.step()? {
+        let id: SiteId = stmt
+            .blob(0)
+            .try_into()
+            .map_err(|_| Error::corrupt("crsql_sites holds a site that does not have 16 bytes"))?;
+        let (at, stamp, from) = (count(stmt.int(1))?, count(stmt.int(2))?, count(stmt.int(3))?);
+        out.insert(id, (Closed { at, stamp, from }, stmt.int(4) != 0));
+    }
+    Ok(out)
+}
+
+/// Where a site was closed, if it was.
+pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
+    let mut stmt = s.cache.fixed(CLOSED_AT)?;
+    stmt.bind_int(1, i64::from(site))?;
+    if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
+}
+
+fn omitted(s: &Session) -> Result<Vec<Omit>> {
+    let mut out = Vec::new();
+    let omits = omits::read(s)?.into_iter().filter(|(_, _, _, what)| what != omits::AGAIN);
+    for (site, lo, hi, what) in omits {
+        out.push(Omit { site: s.site_id(site)?, lo, hi, what });
+    }
+    out.sort();
+    Ok(out)
 }
 
 /// The versions of spans.
@@ -264,9 +307,17 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     let known = known(s)?;
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
-    vector.seen = known.seen.values().cloned().collect();
+    for (site, (id, spans)) in &known.seen {
+        let spans = match known.wanted.get(site) {
+            Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,
+            None => spans.clone(),
+        };
+        vector.seen.insert(*id, spans);
+    }
     vector.parts.clone_from(&known.parts);
     vector.horizon.clone_from(&known.horizon);
+    vector.closed = known.closed.iter().map(|(id, (closed, _))| (*id, *closed)).collect();
+    vector.omits.clone_from(&known.omits);
     Ok(vector)
 }
 
@@ -281,16 +332,19 @@ fn horizon(json: ValueRef<'_>) -> Result<BTreeMap<SiteId, u64>> {
 /// `crsql_vector()`: makes the identity where it can, and tries again what waited for a change of
 /// the schema or for the clock.
 pub fn ask(s: &Rc<Session>) -> Result<Vector> {
-    if !s.installed()? && identity::site_id(s)?.is_none() {
-        return vector(s);
+    let told = s.snapshot(|| match alter::is_settled(s)? && !known(s)?.held {
+        true => vector(s).map(Some),
+        false => Ok(None),
+    })?;
+    if let Some(told) = told {
+        return Ok(told);
     }
-    alter::reconcile_if_possible(s, "crsql_vector")?;
-    let (held, vector) = s.snapshot(|| Ok((known(s)?.held, vector(s)?)))?;
-    if !held {
-        return Ok(vector);
+    if identity::site_id(s)?.is_some() {
+        alter::reconcile_if_possible(s, "crsql_vector")?;
+        held::retry_due(s)?;
+        forks::tidy(s)?;
     }
-    held::retry_due(s)?;
-    s.snapshot(|| self::vector(s))
+    s.snapshot(|| vector(s))
 }
 
 /// Reads a vector that a caller gives: NULL is the empty one.
@@ -313,19 +367,23 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         s.enlist()?;
         super::flush::flush(s)?;
         let was = s.own()?;
-        identity::compare(s, &vector)?;
+        forks::heal(s, &vector)?;
         // The rows were asked for with a vector in which the old site was all ours: what another
         // file wrote under it was not among them. The next exchange brings it.
         let unsure = s.unsure.take().or(Some(was).filter(|was| s.own().ok() != Some(*was)));
         let mut new = Deps::new();
         for (id, spans) in &vector.seen {
             let site = s.sites.intern(&s.cache, id)?;
-            if site == s.own()? || Some(site) == unsure {
+            if Some(site) == unsure {
                 continue;
             }
-            for span in spans {
-                grant(s, site, *span, &mut new)?;
-                staged::forget_within(s, site, *span)?;
+            for span in believed(s, &vector, id, spans, u64::MAX >> 1)? {
+                omits::came(s, site, span.lo, span.hi)?;
+                if site == s.own()? {
+                    continue;
+                }
+                grant(s, site, span, &mut new)?;
+                staged::forget_within(s, site, span)?;
             }
         }
         remember_new(s, &new)?;
@@ -335,29 +393,66 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     })
 }
 
+/// What of a site's spans may be granted on the word of a vector or header: not what its maker
+/// dropped and this file has, and not what lies above where the site was closed; only what is
+/// below a version.
+pub fn believed(
+    s: &Session,
+    maker: &Vector,
+    id: &SiteId,
+    spans: &[Span],
+    below: u64,
+) -> Result<Vec<Span>> {
+    let mut set = set_of(spans);
+    set.remove(below, u64::MAX >> 1);
+    for omit in maker.omits.iter().filter(|o| o.site == *id) {
+        if omits::is_here(s, &omit.what)? {
+            set.remove(omit.lo, omit.hi);
+        }
+    }
+    let site = s.sites.intern(&s.cache, id)?;
+    if let Some(at) = closed_at(s, site)? {
+        set.remove(at + 1, u64::MAX >> 1);
+    }
+    spans_of(s, site, &set, spans)
+}
+
+/// Versions as spans, with the stamps of their ends where these spans or the log say them.
+pub fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
+    let mut out = Vec::new();
+    for (lo, hi) in set.iter() {
+        let stamp = match spans.iter().find(|span| span.hi == hi) {
+            Some(span) => span.stamp,
+            None => log::record(s, Txn { site, version: hi })?.map_or(0, |r| r.stamp),
+        };
+        out.push(Span { lo, hi, stamp });
+    }
+    Ok(out)
+}
+
+/// A table is replicated again: what was seen is wanted again.
+pub fn want_again(s: &Session, name: &str) -> Result<()> {
+    let known = read_known(s)?;
+    let spans = known.seen.iter().flat_map(|(site, (_, spans))| spans.iter().map(|s| (*site, s)));
+    let seen: Vec<_> = spans.map(|(site, span)| (site, span.lo, span.hi)).collect();
+    omits::want_again(s, name, &seen)
+}
+
 /// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
 /// range's stamp is that of its end, 0 where this file cannot say.
 pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
     let mut out = Vec::new();
-    // Where two files write as our site and this one cannot take a new identity now, what the
-    // vector means by our versions is not what they are here.
-    let forked = vector.site.is_some() && identity::is_forked(s, vector)?;
+    // Where two files write as one site and this one cannot do anything about it now, what the
+    // vector means by versions is not what they are here.
+    let disputed = forks::disputed(s, vector)?;
     let known = known(s)?;
     for (site, (id, spans)) in &known.seen {
         let site = *site;
-        if forked && site == known.own {
+        if disputed.contains(id) {
             continue;
         }
         let theirs = vector.seen_set(id);
-        let mut left = Vec::new();
-        for (lo, hi) in set_of(spans).difference(&theirs).iter() {
-            let ends_here = spans.iter().find(|span| span.hi == hi).map(|span| span.stamp);
-            let stamp = match ends_here {
-                Some(stamp) => stamp,
-                None => log::record(s, Txn { site, version: hi })?.map_or(0, |r| r.stamp),
-            };
-            left.push(Span { lo, hi, stamp });
-        }
+        let left = spans_of(s, site, &set_of(spans).difference(&theirs), spans)?;
         if !left.is_empty() {
             out.push((site, left));
         }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use super::feed::HeldChange;
 use super::held::{self, Whole};
 use super::merger::SENTINEL;
-use super::omits;
 use super::session::Session;
 use super::single;
 use crate::ground::catalog::Table;
@@ -188,13 +187,4 @@ pub fn whole_of(h: &HeldItem<'_>, site: SiteId, version: u64, stamp: u64) -> Who
         version,
         stamp,
     }
-}
-
-/// Whether what a sender dropped, a table or a column of one, is here.
-pub fn has(s: &Session, what: &str) -> Result<bool> {
-    if s.named(what)?.is_some() {
-        return Ok(true);
-    }
-    let Some((table, column)) = what.rsplit_once(omits::COLUMN) else { return Ok(false) };
-    Ok(s.named(table)?.is_some_and(|t| t.column(column).is_some()))
 }

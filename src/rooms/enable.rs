@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::session::Session;
-use super::{alter, flush, held, ordered};
+use super::{alter, coverage, flush, held, ordered};
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape::{self, Shape};
@@ -48,6 +48,7 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
             let table = s.table(tid)?;
             alter::watch(s, &table)?;
             backfill(s, &*s.table(tid)?)?;
+            coverage::want_again(s, &shape.name)?;
             held::retry(s)?;
         }
         // Other tables may have changed too: then the next reading looks at them all, once.

@@ -6,25 +6,28 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, coverage, durable, flush, held, identity, log, omits, peers};
+use super::{alter, config, coverage, durable, flush, forks, held, log, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
-    Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Omit, Seen, TableInfo, TxnHead,
+    Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Seen, TableInfo, TxnHead,
 };
+use crate::words::clock::STEPS_PER_MS;
 use crate::words::deps;
 use crate::words::dot::Txn;
 use crate::words::error::{Error, Result};
+use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
 
 /// A changeset is cut when it has grown to so many bytes, unless the caller says otherwise.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// `SQLITE_LIMIT_LENGTH`: the most bytes that a value may have on a connection.
-const LIMIT_LENGTH: i32 = 0;
-
 /// So many rows are read with one statement, where their keys follow each other.
 const ROWS_AT_ONCE: usize = 1024;
+/// `SQLITE_LIMIT_LENGTH`: the most bytes that a value may have on a connection.
+const LIMIT_LENGTH: i32 = 0;
+/// What a receiver lacks: by site, ranges of versions.
+type Missing = Vec<(u32, Vec<Span>)>;
 
 /// Where to stop.
 struct Limit {
@@ -39,20 +42,20 @@ pub fn changeset(
     max_bytes: Option<u64>,
 ) -> Result<Option<Vec<u8>>> {
     let since = coverage::parse(vector)?;
+    let found = s.snapshot(|| match alter::is_settled(s)? && !has_to_write(s, &since)? {
+        true => build(s, &since, max_bytes).map(Some),
+        false => Ok(None),
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
     if !s.installed()? {
         return Ok(None);
     }
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
-    refuse_open(s)?;
-    let found = s.snapshot(|| match has_to_write(s, &since)? {
-        true => Ok(None),
-        false => build(s, &since, max_bytes).map(Some),
-    })?;
-    if let Some(found) = found {
-        return Ok(found);
-    }
-    meet(s, &since)?;
+    refuse_open(s, "crsql_changeset")?;
+    meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
 
@@ -70,16 +73,17 @@ fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
     Ok(coverage::known(s)?.held
         || durable::due(s, &coverage::missing(s, since)?)?
         || peers::is_news(s, since)?
-        || (since.site.is_some() && identity::is_forked(s, since)?))
+        || (s.db.autocommit() && forks::due(s, since)?))
 }
 
 /// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
     held::retry_due(s)?;
-    if since.site.is_some() && s.snapshot(|| identity::is_forked(s, since))? {
+    // Inside a transaction of the caller's it would be sent before it is committed.
+    if s.db.autocommit() && s.snapshot(|| forks::due(s, since))? {
         s.atomically("crsql_changeset", || {
             s.enlist()?;
-            identity::compare(s, since)
+            forks::heal(s, since)
         })?;
     }
     match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
@@ -100,12 +104,14 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
     let mut limit = Limit { bytes, full: false };
     let mut builder = Builder::new();
     let mut covered = Seen::new();
-    for (site, spans) in missing {
+    for (site, spans) in doubtful_last(s, since, missing)? {
         let id = s.site_id(site)?;
         let resume = since.parts.get(&id).copied();
         let done = origin(s, &mut builder, site, &spans, resume, &mut limit)?;
         if !done.is_empty() {
-            covered.insert(id, done);
+            let covered = covered.entry(id).or_default();
+            covered.extend(done);
+            covered.sort_unstable_by_key(|span| span.lo);
         }
         if limit.full {
             break;
@@ -122,15 +128,41 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
     Ok(Some(done))
 }
 
+/// What the receiver may not count as seen comes last, so that it never stands in the way of the
+/// rest when the answer is cut at so many bytes: versions of which something was dropped here, and
+/// sites whose clock is too far ahead of the receiver's.
+fn doubtful_last(s: &Session, since: &Vector, missing: Missing) -> Result<Missing> {
+    let omits = &coverage::known(s)?.omits;
+    let bound = since.now.saturating_add(config::drift_ms(s)?.saturating_mul(STEPS_PER_MS));
+    let (mut sure, mut doubtful) = (Missing::new(), Missing::new());
+    for (site, spans) in missing {
+        let id = s.site_id(site)?;
+        let (mut whole, mut omitted) = (coverage::set_of(&spans), RangeSet::new());
+        for omit in omits.iter().filter(|omit| omit.site == id) {
+            whole.remove(omit.lo, omit.hi);
+            omitted.insert(omit.lo, omit.hi);
+        }
+        let omitted = omitted.intersection(&coverage::set_of(&spans));
+        let ahead = since.now > 0 && spans.iter().any(|span| span.stamp > bound);
+        let whole = coverage::spans_of(s, site, &whole, &spans)?;
+        let omitted = coverage::spans_of(s, site, &omitted, &spans)?;
+        if ahead { &mut doubtful } else { &mut sure }.push((site, whole));
+        doubtful.push((site, omitted));
+    }
+    sure.append(&mut doubtful);
+    sure.retain(|(_, spans)| !spans.is_empty());
+    Ok(sure)
+}
+
 /// What is sent is committed. New rows of the open transaction are left out; what it wrote over
 /// is no longer there to be sent.
-fn refuse_open(s: &Session) -> Result<()> {
+pub fn refuse_open(s: &Session, call: &str) -> Result<()> {
     let memory = s.memory.borrow();
     if memory.overwrote || memory.seen_before.is_some() || !memory.touches.is_empty() {
-        return Err(Error::refused(
-            "crsql_changeset: this connection has uncommitted changes in place of committed ones; \
-             COMMIT or ROLLBACK first, or ask on another connection",
-        ));
+        return Err(Error::refused(format!(
+            "{call}: this connection has uncommitted changes in place of committed ones; COMMIT or \
+             ROLLBACK first, or ask on another connection"
+        )));
     }
     Ok(())
 }
@@ -148,7 +180,7 @@ fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
 }
 
 /// Whether a set holds 1 to `version`.
-pub fn covers_up_to(set: &crate::words::ranges::RangeSet, version: u64) -> bool {
+pub fn covers_up_to(set: &RangeSet, version: u64) -> bool {
     set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
 }
 
@@ -328,13 +360,6 @@ fn describe(s: &Session, table: &Table) -> TableInfo {
 fn header(s: &Session, covered: Seen) -> Result<Header> {
     let vector = coverage::vector(s)?;
     let known = coverage::known(s)?;
-    let mut omitted = Vec::new();
-    if known.omits {
-        for (site, lo, hi, what) in omits::read(s)? {
-            omitted.push(Omit { site: s.site_id(site)?, lo, hi, what });
-        }
-        omitted.sort();
-    }
     Ok(Header {
         sender: known.own_id,
         epoch: vector.epoch,
@@ -342,7 +367,8 @@ fn header(s: &Session, covered: Seen) -> Result<Header> {
         now: vector.now,
         vector: vector.seen,
         horizon: vector.horizon,
-        omits: omitted,
+        closed: vector.closed,
+        omits: vector.omits,
         coverage: covered,
         kind: Kind::Delta,
         tables: Vec::new(),

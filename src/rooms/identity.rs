@@ -1,24 +1,19 @@
 //! Who this file is: its site, made by whoever needs it first, and given up when somebody else
 //! turns out to write as it.
 //!
-//! A copied file, or a backup that was restored, is a fork: a peer knows more of our site than we
-//! do, or knows one of our versions with another stamp. Then our claim on the old site falls to
-//! the highest version that a peer had acknowledged in this file; our own later transactions are
-//! issued again under a new site, with their stamps; and the rest of the old site is pulled like
-//! any other site's.
+//! A copied file, or a backup that was restored, is a fork (`forks.rs`). Then our claim on the old
+//! site falls to the highest version that a peer had acknowledged in this file; our own later
+//! transactions are issued again under a new site; and the rest of the old site is pulled like any
+//! other site's.
 
-use std::collections::BTreeSet;
-
-use super::log::{self, REISSUED, Record, Writer, int};
+use super::log::{self, int};
 use super::session::Session;
-use super::{coverage, peers};
-use crate::ground::Prep;
+use super::{coverage, forks, peers};
 use crate::ground::store;
 use crate::words::deps::Deps;
-use crate::words::dot::{Dot, SiteId, Txn};
+use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
-use crate::words::rowclock::RowClock;
-use crate::words::vector::{Span, Vector};
+use crate::words::vector::Span;
 
 /// Makes our tables, and with them the identity, if they are not there.
 pub fn ensure(s: &Session) -> Result<()> {
@@ -67,31 +62,6 @@ pub fn next_db_version(s: &Session) -> Result<u64> {
     }
 }
 
-/// Whether the maker of a vector knows another writer of our site than this file.
-pub fn is_forked(s: &Session, vector: &Vector) -> Result<bool> {
-    let known = coverage::known(s)?;
-    for span in vector.seen.get(&known.own_id).into_iter().flatten() {
-        if span.hi > known.head {
-            return Ok(true);
-        }
-        let ours = if span.hi == known.head {
-            known.head_stamp
-        } else {
-            log::record(s, Txn { site: known.own, version: span.hi })?.map_or(0, |r| r.stamp)
-        };
-        if ours != 0 && span.stamp != 0 && ours != span.stamp {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Takes a new identity if the maker of a vector knows another writer of our site. The caller
-/// holds a savepoint and has flushed.
-pub fn compare(s: &Session, vector: &Vector) -> Result<()> {
-    if is_forked(s, vector)? { fork(s) } else { Ok(()) }
-}
-
 /// `crsql_new_site()`: from here on this file writes under a new identity. What it wrote so far
 /// stays the old one's, and is known here in full.
 pub fn renew(s: &Session) -> Result<SiteId> {
@@ -137,56 +107,24 @@ fn keep_coverage(s: &Session, old: u32, version: u64, stamp: u64) -> Result<()> 
     coverage::remember_new(s, &new)
 }
 
-/// Somebody else writes as this file's site: this file takes a new identity.
-pub fn fork(s: &Session) -> Result<()> {
-    let old = s.own()?;
-    let head = log::head(s)?;
-    let acked = peers::acked_by_any(s, &s.site_id(old)?)?;
-    let acked = acked.iter().next().filter(|(lo, _)| *lo == 1).map_or(0, |(_, hi)| hi);
-    let kept = acked.min(head.version);
-    s.db.exec(&format!("UPDATE crsql_sites SET forked = {} WHERE ordinal = {old}", int(s.now())))?;
-    let new = take_new(s)?;
-    let stamp = log::record(s, Txn { site: old, version: kept })?.map_or(0, |r| r.stamp);
-    keep_coverage(s, old, kept, stamp)?;
-    let mut version = kept;
-    let mut next = 1;
-    while let Some(v) = log::next_version(s, old, version, head.version)? {
-        version = v;
-        reissue(s, Txn { site: old, version: v }, Txn { site: new, version: next })?;
-        next += 1;
-    }
-    s.memory.borrow_mut().looked_up = None;
-    Ok(())
+/// Up to which own version some peer has everything.
+pub fn acknowledged(s: &Session) -> Result<u64> {
+    let acked = peers::acked_by_any(s, &s.own_id()?)?;
+    Ok(acked.iter().next().filter(|(lo, _)| *lo == 1).map_or(0, |(_, hi)| hi))
 }
 
-/// Issues one own transaction again under another name: its record, and every cell that still
-/// comes from it.
-fn reissue(s: &Session, from: Txn, to: Txn) -> Result<()> {
-    let Some(record) = log::record(s, from)? else { return Ok(()) };
-    let (entries, _) = log::rows(s, from, 0, usize::MAX)?;
-    let mut writer = Writer::new(to);
-    let mut rows = BTreeSet::new();
-    for e in &entries {
-        writer.push(e.tid, e.key.borrow(), e.seq, e.span);
-        rows.insert((e.tid, e.key.clone()));
-    }
-    for (tid, key) in rows {
-        if s.find_table(tid)?.is_none() {
-            continue;
-        }
-        if let Some(mut clock) = log::clock_of(s, tid, key.borrow())?
-            && rename(&mut clock, from, to)
-        {
-            log::set_clock(s, tid, key.borrow(), &clock, true)?;
-        }
-    }
-    let mut stmt =
-        s.db.prepare("DELETE FROM crsql_log WHERE site = ?1 AND version = ?2", Prep::Once)?;
-    stmt.bind_int(1, i64::from(from.site))?;
-    stmt.bind_int(2, int(from.version))?;
-    stmt.run()?;
-    let flags = record.flags | REISSUED;
-    writer.create(s, Record { flags, ..record }).map(|_| ())
+/// Somebody else writes as this file's site: this file takes a new identity. Of the old site it
+/// keeps what a peer had acknowledged, but at most up to version `upto`.
+pub fn retire(s: &Session, upto: u64) -> Result<()> {
+    let old = s.own()?;
+    let head = log::head(s)?;
+    let kept = acknowledged(s)?.min(head.version).min(upto);
+    log::saw_stamp(s, head.stamp)?;
+    s.db.exec(&format!("UPDATE crsql_sites SET forked = {} WHERE ordinal = {old}", int(s.now())))?;
+    take_new(s)?;
+    let stamp = log::record(s, Txn { site: old, version: kept })?.map_or(0, |r| r.stamp);
+    keep_coverage(s, old, kept, stamp)?;
+    forks::reissue_above(s, old, kept)
 }
 
 /// Notes that two files write as a site.
@@ -195,23 +133,4 @@ pub fn mark_forked(s: &Session, site: u32) -> Result<()> {
         "UPDATE crsql_sites SET forked = {} WHERE ordinal = {site} AND forked IS NULL",
         int(s.now())
     ))
-}
-
-fn rename(clock: &mut RowClock, from: Txn, to: Txn) -> bool {
-    let mut changed = false;
-    let mut dot = |d: &mut Dot| {
-        if d.txn == from {
-            d.txn = to;
-            changed = true;
-        }
-    };
-    clock.life.iter_mut().for_each(&mut dot);
-    clock.over.iter_mut().for_each(|c| dot(&mut c.dot));
-    if let Some(base) = &mut clock.base
-        && base.txn == from
-    {
-        base.txn = to;
-        changed = true;
-    }
-    changed
 }

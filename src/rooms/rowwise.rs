@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::held::One;
 use super::session::Session;
 use super::single;
-use super::{alter, flush, guard, identity, log, merger};
+use super::{alter, coverage, flush, guard, identity, log, merger};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -33,12 +33,15 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
     }
     let (own, id) = s.own_site()?;
     if one.site == id {
-        if is_ours(s, own, &one)? {
+        let ours = is_ours(s, own, &one)?;
+        if ours && !is_wanted(s, own, &one)? {
             return Ok(());
         }
-        flush::flush(s)?;
-        identity::fork(s)?;
-        s.unsure.set(Some(own));
+        if !ours {
+            flush::flush(s)?;
+            identity::retire(s, MAX_COUNT)?;
+            s.unsure.set(Some(own));
+        }
     }
     single::merge_change(s, &one, None).map(|_| ())
 }
@@ -53,6 +56,12 @@ fn is_ours(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
         log::record(s, Txn { site: own, version: c.version })?.map_or(0, |r| r.cell_stamp());
     let told = if c.cid == merger::SENTINEL { c.stamp } else { c.col_version };
     Ok(stamp == 0 || told == 0 || stamp == told)
+}
+
+/// Whether it was ours and its table, which was taken out in between, wants it back.
+fn is_wanted(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
+    let known = coverage::known(s)?;
+    Ok(known.wanted.get(&own).is_some_and(|set| set.contains(c.version)))
 }
 
 /// The position of the hidden column `stamp`.

@@ -15,12 +15,15 @@ const PROGRESS: Fixed =
     Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
 const PUT: Fixed = Fixed(
     91,
-    "INSERT OR REPLACE INTO crsql_staged(site, version, lo, hi, body) VALUES(?1, ?2, ?3, ?4, ?5)",
+    "INSERT OR REPLACE INTO crsql_staged(site, version, lo, hi, stamp, body)
+     VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 );
 const BODIES: Fixed =
     Fixed(92, "SELECT lo, hi, body FROM crsql_staged WHERE site = ?1 AND version = ?2 ORDER BY lo");
 const REMOVE_WITHIN: Fixed =
     Fixed(94, "DELETE FROM crsql_staged WHERE site = ?1 AND version BETWEEN ?2 AND ?3");
+const STAMP: Fixed =
+    Fixed(95, "SELECT stamp FROM crsql_staged WHERE site = ?1 AND version = ?2 LIMIT 1");
 const REMOVE: Fixed = Fixed(93, "DELETE FROM crsql_staged WHERE site = ?1 AND version = ?2");
 
 /// Of every site's oldest transaction in parts: its version, and the place up to which it is here
@@ -40,14 +43,23 @@ pub fn progress(s: &Session) -> Result<BTreeMap<u32, (u64, u64)>> {
     Ok(out)
 }
 
-/// Keeps a part: the changeset that it came in.
-pub fn put(s: &Session, txn: Txn, part: (u64, u64), changeset: &[u8]) -> Result<()> {
+/// The stamp that a transaction has by the parts of it that are here; 0 where there are none.
+pub fn stamp(s: &Session, txn: Txn) -> Result<u64> {
+    let mut stmt = s.cache.fixed(STAMP)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    if stmt.step()? { count(stmt.int(0)) } else { Ok(0) }
+}
+
+/// Keeps a part of a transaction with this stamp: the changeset that it came in.
+pub fn put(s: &Session, txn: Txn, stamp: u64, part: (u64, u64), changeset: &[u8]) -> Result<()> {
     let mut stmt = s.cache.fixed(PUT)?;
     stmt.bind_int(1, i64::from(txn.site))?;
     stmt.bind_int(2, int(txn.version))?;
     stmt.bind_int(3, int(part.0))?;
     stmt.bind_int(4, int(part.1))?;
-    stmt.bind_blob(5, changeset)?;
+    stmt.bind_int(5, int(stamp))?;
+    stmt.bind_blob(6, changeset)?;
     stmt.run()
 }
 

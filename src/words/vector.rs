@@ -2,8 +2,9 @@
 //! a peer asks for what is missing and acknowledges what is there (design section 6).
 //!
 //! ```text
-//! {"epoch":0,"formats":[1,1],"horizon":{"<site>":9},"now":123,"scope":"*",
-//!  "seen":{"<site>":[[1,7,456],[9,9,0]]},"site":"<site>","v":1}
+//! {"closed":{"<site>":[5,400,7]},"epoch":0,"formats":[1,1],"horizon":{"<site>":9},"now":123,
+//!  "omits":[["<site>",2,3,"notes"]],"scope":"*","seen":{"<site>":[[1,7,456],[9,9,0]]},
+//!  "site":"<site>","v":1}
 //! ```
 //!
 //! - `v` is the version of this form; another one is REJECTED, naming both. Every other key may be
@@ -17,6 +18,13 @@
 //!   that of transaction hi (0: not known), by which forks are noticed. Ranges rise and never
 //!   overlap.
 //! - `horizon` holds, per site, the version up to which history was pruned.
+//! - `closed` holds, per site that two files wrote as, `[at, stamp, from]`: versions above `at`,
+//!   whose stamp is `stamp` (0: not known), name nothing any more, and the fork was noticed at
+//!   version `from`, above `at`. Whoever has something of them issues it again under its own site.
+//!   It is left out when there is none.
+//! - `omits` holds `[site, lo, hi, what]`, rising: of these versions something is missing at the
+//!   vector's maker, because `what`, a table or a column, was dropped there. It is left out when
+//!   there is none.
 //! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a
 //!   whole, everything before the place is here already. It is left out when there is none.
 //!
@@ -26,7 +34,7 @@
 use super::clock;
 use super::error::{Error, Result};
 use super::ranges::RangeSet;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -53,6 +61,30 @@ pub struct Span {
     pub stamp: u64,
 }
 
+/// A site that two files wrote as, and whose later versions name nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The last version that still counts; 0: none does.
+    pub at: u64,
+    /// Its stamp; 0 when it is not known.
+    pub stamp: u64,
+    /// The version at which the fork was noticed, above `at`.
+    pub from: u64,
+}
+
+/// Versions of a site of which something is missing at whoever says so.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Omit {
+    /// The site.
+    pub site: Site,
+    /// The first version.
+    pub lo: u64,
+    /// The last version.
+    pub hi: u64,
+    /// The table, or the table and column, that is gone.
+    pub what: String,
+}
+
 /// What a database has seen, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vector {
@@ -72,6 +104,10 @@ pub struct Vector {
     pub horizon: BTreeMap<Site, u64>,
     /// Per site, a transaction that is here in part, and the place that comes next.
     pub parts: BTreeMap<Site, (u64, u64)>,
+    /// The sites that were forked, and what of them counts.
+    pub closed: BTreeMap<Site, Closed>,
+    /// What was dropped at its maker: rising.
+    pub omits: Vec<Omit>,
 }
 
 impl Default for Vector {
@@ -87,6 +123,8 @@ impl Default for Vector {
             seen: BTreeMap::new(),
             horizon: BTreeMap::new(),
             parts: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            omits: Vec::new(),
         }
     }
 }
@@ -113,20 +151,31 @@ impl Vector {
 
     /// The vector in its one JSON form.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::from("{");
         let (oldest, newest) = self.formats;
-        let _ = write!(out, "{{\"epoch\":{},\"formats\":[{oldest},{newest}]", self.epoch);
+        if !self.closed.is_empty() {
+            let closed = self.closed.iter();
+            let closed =
+                closed.map(|(site, c)| (site, format!("[{},{},{}]", c.at, c.stamp, c.from)));
+            let _ = write!(out, "\"closed\":{},", sites_json(closed));
+        }
+        let _ = write!(out, "\"epoch\":{},\"formats\":[{oldest},{newest}],", self.epoch);
         let horizon = self.horizon.iter().map(|(site, version)| (site, version.to_string()));
-        let _ = write!(out, ",\"horizon\":{}", sites_json(horizon));
+        let _ = write!(out, "\"horizon\":{}", sites_json(horizon));
         let scope = Json::from(self.scope.as_str());
-        let _ = write!(out, ",\"now\":{}", self.now);
+        let _ = write!(out, ",\"now\":{},", self.now);
+        if !self.omits.is_empty() {
+            let omits = self.omits.iter();
+            let omits: Vec<Json> =
+                omits.map(|o| json!([hex16(&o.site), o.lo, o.hi, o.what])).collect();
+            let _ = write!(out, "\"omits\":{},", Json::from(omits));
+        }
         if !self.parts.is_empty() {
             let parts =
                 self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
-            let _ = write!(out, ",\"parts\":{}", sites_json(parts));
+            let _ = write!(out, "\"parts\":{},", sites_json(parts));
         }
-        let _ = write!(out, ",\"scope\":{scope}");
-        let _ = write!(out, ",\"seen\":{}", self.seen_json());
+        let _ = write!(out, "\"scope\":{scope},\"seen\":{}", self.seen_json());
         let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
         let _ = write!(out, ",\"site\":{site},\"v\":{VERSION}}}");
         out
@@ -161,6 +210,8 @@ impl Vector {
                 number(json).ok_or_else(|| bad(format!("the horizon of site {site} is no version")))
             })?,
             parts: sites(fields, "parts", part)?,
+            closed: sites(fields, "closed", closed)?,
+            omits: fields.get("omits").map_or(Ok(Vec::new()), omits)?,
         })
     }
 }
@@ -278,6 +329,40 @@ fn part(site: &str, json: &Json) -> Result<(u64, u64)> {
         _ => None,
     }
     .ok_or_else(|| bad(format!("the part of site {site} is not [version, place]")))
+}
+
+fn closed(site: &str, json: &Json) -> Result<Closed> {
+    let [at, stamp, from] = json.as_array().map(Vec::as_slice).unwrap_or_default() else {
+        return Err(bad(format!("the closing of site {site} is not [at, stamp, from]")));
+    };
+    match (number(at), number(stamp), number(from)) {
+        (Some(at), Some(stamp), Some(from)) if at < from => Ok(Closed { at, stamp, from }),
+        _ => Err(bad(format!("the closing of site {site} is not three integers that fit"))),
+    }
+}
+
+fn omits(json: &Json) -> Result<Vec<Omit>> {
+    let list = json.as_array().ok_or_else(|| bad("\"omits\" is not a list"))?;
+    let omits = list.iter().map(omit).collect::<Result<Vec<Omit>>>()?;
+    if omits.iter().zip(omits.iter().skip(1)).all(|(a, b)| a < b) {
+        return Ok(omits);
+    }
+    Err(bad("the omitted versions are out of order"))
+}
+
+fn omit(json: &Json) -> Result<Omit> {
+    let fields = match json.as_array().map(Vec::as_slice) {
+        Some([Json::String(site), lo, hi, Json::String(what)]) => {
+            number(lo).zip(number(hi)).map(|(lo, hi)| (site, lo, hi, what))
+        }
+        _ => None,
+    };
+    match fields {
+        Some((site, lo, hi, what)) if 0 < lo && lo <= hi => {
+            Ok(Omit { site: parse_hex16(site)?, lo, hi, what: what.clone() })
+        }
+        _ => Err(bad("an omitted range is not [site, lo, hi, what]")),
+    }
 }
 
 fn spans(site: &str, json: &Json) -> Result<Vec<Span>> {

@@ -3,7 +3,7 @@
 use crsql::words::affinity::Affinity;
 use crsql::words::changeset::{ColumnInfo, KeyInfo, Kind, Omit, Seen};
 use crsql::words::ranges::RangeSet;
-use crsql::words::vector::Span;
+use crsql::words::vector::{Closed, Span};
 
 use super::*;
 
@@ -156,6 +156,7 @@ pub fn golden() -> Whole {
         now: 1_700_000_000_000_000,
         vector: seen(&[(1, &[(1, 7), (9, 9)]), (2, &[(4, 4)])]),
         horizon: BTreeMap::from([(site(1), 5)]),
+        closed: BTreeMap::from([(site(2), Closed { at: 4, stamp: 400, from: 6 })]),
         omits: vec![Omit { site: site(2), lo: 4, hi: 6, what: "gone.c".into() }],
         coverage: seen(&[(1, &[(1, 7)])]),
         kind: Kind::Snapshot(b"next".to_vec()),

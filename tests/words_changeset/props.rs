@@ -8,7 +8,7 @@ use crsql::words::changeset::{Kind, Omit, Seen};
 use crsql::words::pack;
 use crsql::words::ranges::RangeSet;
 use crsql::words::value::ValueRef;
-use crsql::words::vector::Span;
+use crsql::words::vector::{Closed, Span};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -122,11 +122,17 @@ fn any_txn() -> impl Strategy<Value = (TxnHead, Vec<Item>)> {
 fn any_whole() -> impl Strategy<Value = Whole> {
     let omits = vec((any_site(), 1..99u64, 0..99u64, ".{0,9}"), 0..3);
     let horizon = btree_map(any_site(), 1..=MAX_COUNT, 0..3);
+    let closed = (0..99u64, any_count(), 1..99u64).prop_map(|(at, stamp, more)| Closed {
+        at,
+        stamp,
+        from: at + more,
+    });
+    let closed = btree_map(any_site(), closed, 0..3);
     let kind = proptest::option::of(vec(any::<u8>(), 0..9));
     let signature = proptest::option::of(vec(any::<u8>(), 0..9));
     let header = (any_site(), any_count(), ".{0,5}", any_count(), any_seen(), any_seen());
-    (header, omits, horizon, kind, signature, vec(any_txn(), 0..6)).prop_map(
-        |(h, omits, horizon, kind, signature, mut txns)| {
+    (header, omits, (horizon, closed), kind, signature, vec(any_txn(), 0..6)).prop_map(
+        |(h, omits, (horizon, closed), kind, signature, mut txns)| {
             let omit =
                 |o: (_, u64, u64, String)| Omit { site: o.0, lo: o.1, hi: o.1 + o.2, what: o.3 };
             let mut omits: Vec<Omit> = omits.into_iter().map(omit).collect();
@@ -151,6 +157,7 @@ fn any_whole() -> impl Strategy<Value = Whole> {
                 now,
                 vector,
                 horizon,
+                closed,
                 omits,
                 coverage,
                 kind,

@@ -6,10 +6,11 @@ use super::fields::{
     at_end, counted, number, put_text, rising, string, varint_bytes, version, yes_no,
 };
 use super::seen::{Sites, normal, put_seen, read_seen};
-use super::types::{Header, Kind, Omit};
+use super::types::{Header, Kind};
 use super::{section, tables};
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
+use crate::words::vector::{Closed, Omit};
 use crate::words::wire::{Reader, put_bytes, put_varint};
 
 /// Brings a header into the form in which it is written. REFUSED where it has none.
@@ -19,9 +20,17 @@ pub(super) fn settle(header: &mut Header) -> Result<()> {
     header.coverage = normal(&header.coverage)?;
     header.horizon.retain(|_, version| *version > 0);
     header.horizon.values().try_for_each(|version| counted(*version).map(|_| ()))?;
+    header.closed.values().try_for_each(check_closed)?;
     header.omits.sort_unstable();
     header.omits.dedup();
     header.omits.iter().try_for_each(check_omit)
+}
+
+fn check_closed(closed: &Closed) -> Result<()> {
+    if closed.from <= closed.at {
+        return Err(Error::rejected("a fork is noticed above the last version that counts"));
+    }
+    counted(closed.from).and(counted(closed.stamp)).map(|_| ())
 }
 
 fn check_omit(omit: &Omit) -> Result<()> {
@@ -38,7 +47,8 @@ fn check_omit(omit: &Omit) -> Result<()> {
 pub(super) fn sites_of(header: &Header) -> BTreeSet<SiteId> {
     let seen = header.vector.keys().chain(header.coverage.keys());
     let omits = header.omits.iter().map(|omit| &omit.site);
-    seen.chain(header.horizon.keys()).chain(omits).copied().collect()
+    let others = header.horizon.keys().chain(header.closed.keys());
+    seen.chain(others).chain(omits).copied().collect()
 }
 
 /// Appends the sections that stand before TRANSACTIONS.
@@ -68,6 +78,9 @@ pub(super) fn put(out: &mut Vec<u8>, header: &Header, sites: &Sites) -> Result<(
     }
     if !header.horizon.is_empty() {
         put_section(out, section::HORIZON, |out| put_horizon(out, header, sites))?;
+    }
+    if !header.closed.is_empty() {
+        put_section(out, section::CLOSED, |out| put_closed(out, header, sites))?;
     }
     if !header.omits.is_empty() {
         put_section(out, section::OMITS, |out| put_omits(out, header, sites))?;
@@ -102,6 +115,17 @@ fn put_horizon(out: &mut Vec<u8>, header: &Header, sites: &Sites) -> Result<()> 
     for (site, version) in &header.horizon {
         sites.put_site(out, site)?;
         put_varint(out, *version);
+    }
+    Ok(())
+}
+
+fn put_closed(out: &mut Vec<u8>, header: &Header, sites: &Sites) -> Result<()> {
+    put_varint(out, header.closed.len() as u64);
+    for (site, closed) in &header.closed {
+        sites.put_site(out, site)?;
+        put_varint(out, closed.at);
+        put_varint(out, closed.stamp);
+        put_varint(out, closed.from - closed.at);
     }
     Ok(())
 }
@@ -176,6 +200,10 @@ fn one<'a>(out: &mut Sections<'a>, number: u64, bytes: &'a [u8]) -> Result<()> {
             out.header.horizon = out.sites.list(&mut r, 2, version)?.into_iter().collect();
             out.header.horizon.is_empty()
         }
+        section::CLOSED => {
+            out.header.closed = out.sites.list(&mut r, 4, closed)?.into_iter().collect();
+            out.header.closed.is_empty()
+        }
         section::OMITS => {
             out.header.omits = omits(&mut r, &mut out.sites)?;
             out.header.omits.is_empty()
@@ -212,6 +240,12 @@ fn sender(r: &mut Reader<'_>, header: &mut Header) -> Result<()> {
     header.scope = string(r)?;
     header.now = number(r)?;
     Ok(())
+}
+
+fn closed(r: &mut Reader<'_>) -> Result<Closed> {
+    let (at, stamp, more) = (number(r)?, number(r)?, number(r)?);
+    let closed = Closed { at, stamp, from: at.saturating_add(more) };
+    check_closed(&closed).map(|()| closed)
 }
 
 fn omits(r: &mut Reader<'_>, sites: &mut Sites) -> Result<Vec<Omit>> {

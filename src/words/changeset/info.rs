@@ -30,9 +30,12 @@ pub fn info(bytes: &[u8]) -> Result<Json> {
     let omits = header.omits.iter().map(
         |omit| json!({"site": hex16(&omit.site), "lo": omit.lo, "hi": omit.hi, "what": omit.what}),
     );
+    let closed = header.closed.iter();
+    let closed = closed.map(|(site, c)| (hex16(site), json!([c.at, c.stamp, c.from])));
     Ok(json!({
         "bytes": bytes.len(),
         "cells": count,
+        "closed": closed.collect::<Map<_, _>>(),
         "coverage": seen(&header.coverage),
         "epoch": header.epoch,
         "format": bytes.get(super::MAGIC.len()),

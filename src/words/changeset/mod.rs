@@ -29,6 +29,7 @@
 //! | 5    | TABLES       | list of table, rising by name, each used by an item                 |
 //! | 7    | VECTOR       | seen: what the sender has seen                                      |
 //! | 9    | HORIZON      | list of (site version:varint), sites rise                           |
+//! | 10   | CLOSED       | list of (site at:varint stamp:varint more:varint), sites rise       |
 //! | 11   | OMITS        | list of (site lo:varint hi:varint what:text), rising as a whole     |
 //! | 13   | COVERAGE     | seen: what this changeset covers                                    |
 //! | 15   | KIND         | left out for a delta; 1:u8 token:blob for a chunk of a snapshot     |
@@ -46,6 +47,8 @@
 //!                   flags:u8 default:(0:u8 | 1:u8 text) merge:text)            other columns
 //! ```
 //!
+//! - CLOSED: a site that two files wrote as. `at` and `stamp` are the last version that counts
+//!   (0: none) and its stamp (0: not known); the fork was noticed at version at + more, more >= 1.
 //! - A range is lo = the hi before it (0 at first) + gap, hi = lo + more. No list of ranges is
 //!   empty, and ranges never touch: gap is 2 or more, the first 1 or more. `stamp` is that of hi.
 //! - Former names rise strictly. No name stands twice among a table's columns, and a column beside
@@ -103,14 +106,14 @@ mod seen;
 mod tables;
 mod types;
 
+pub use crate::words::vector::Omit;
 pub use build::Builder;
 pub use info::info;
 pub use items::Items;
 pub use read::{Changeset, Transactions, Txn, decode};
 pub use tables::{affinity_code, affinity_of};
 pub use types::{
-    CellIn, ColumnInfo, Header, HeldItem, ItemHead, KeyInfo, KeyRef, Kind, Omit, Seen, TableInfo,
-    TxnHead,
+    CellIn, ColumnInfo, Header, HeldItem, ItemHead, KeyInfo, KeyRef, Kind, Seen, TableInfo, TxnHead,
 };
 
 /// The format that is written, and the newest that is read in full.
@@ -129,6 +132,7 @@ mod section {
     pub(super) const TABLES: u64 = 5;
     pub(super) const VECTOR: u64 = 7;
     pub(super) const HORIZON: u64 = 9;
+    pub(super) const CLOSED: u64 = 10;
     pub(super) const OMITS: u64 = 11;
     pub(super) const COVERAGE: u64 = 13;
     pub(super) const KIND: u64 = 15;

@@ -9,7 +9,7 @@ use crate::words::key::KeyKind;
 pub use crate::words::keylist::KeyRef;
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
-use crate::words::vector::Span;
+use crate::words::vector::{Closed, Omit, Span};
 
 /// Versions that were seen, per site: rising, not overlapping.
 pub type Seen = BTreeMap<SiteId, Vec<Span>>;
@@ -29,6 +29,8 @@ pub struct Header {
     pub vector: Seen,
     /// Per site, the version up to which the sender pruned history.
     pub horizon: BTreeMap<SiteId, u64>,
+    /// The sites that were forked, and what of them counts.
+    pub closed: BTreeMap<SiteId, Closed>,
     /// Versions that the sender cannot give in full.
     pub omits: Vec<Omit>,
     /// The versions that this changeset covers.
@@ -51,6 +53,7 @@ impl Default for Header {
             now: 0,
             vector: Seen::new(),
             horizon: BTreeMap::new(),
+            closed: BTreeMap::new(),
             omits: Vec::new(),
             coverage: Seen::new(),
             kind: Kind::Delta,
@@ -58,19 +61,6 @@ impl Default for Header {
             signature: None,
         }
     }
-}
-
-/// Versions of a site of which something is missing at the sender.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Omit {
-    /// The site.
-    pub site: SiteId,
-    /// The first version.
-    pub lo: u64,
-    /// The last version.
-    pub hi: u64,
-    /// The table, or the table and column, that is gone.
-    pub what: String,
 }
 
 /// Which kind of changeset it is.
