@@ -47,7 +47,7 @@ const TIMES: &[Group] = &[
     Group(&[writes::DELETE], writes::delete),
     Group(&[writes::SCAN, writes::POINT], writes::reads),
     Group(&[rowwise::PULL], rowwise::pull),
-    Group(&[rowwise::LAST, rowwise::POLL], rowwise::last),
+    Group(&[rowwise::LAST, rowwise::LEAST, rowwise::POLL], rowwise::last),
     Group(&[rowwise::APPLY, rowwise::AGAIN], rowwise::apply),
     Group(
         &[changesets::PULL, changesets::APPLY, changesets::AGAIN, changesets::WIRE],

@@ -1,12 +1,12 @@
 //! `crsql_changes`: nine visible columns, and hidden ones behind them.
 //!
-//! Constraints that are pushed down only narrow what is read; SQLite checks every one of them
-//! again, but for `since`.
+//! Constraints that are pushed down only narrow what is read; SQLite checks them again, but for
+//! `since`, and for the site where it chooses what is read.
 
 use std::rc::Rc;
 
 use crate::ground::{Args, Db, IndexInfo, Out, Update, VCursor, VTab, op};
-use crate::rooms::scan::{Change, Order, Ranges, Scan};
+use crate::rooms::scan::{Order, Ranges, Scan};
 use crate::rooms::session::Session;
 use crate::rooms::{alter, flush, rowwise, scan};
 use crate::words::dot::MAX_COUNT;
@@ -38,7 +38,7 @@ impl VTab for Changes {
 
     fn best_index(&self, info: &mut IndexInfo<'_>) -> Result<bool> {
         let mut plan = String::new();
-        let (mut cost, mut since) = (1e6, false);
+        let (mut cost, mut terms) = (1e6, Vec::new());
         for (i, column, op, usable) in info.constraints() {
             if column == SINCE && op == op::EQ && !usable {
                 return Ok(false);
@@ -58,13 +58,17 @@ impl VTab for Changes {
                 _ => continue,
             };
             plan.push(code);
-            info.use_arg(i, plan.len() as i32, code == 'v');
-            since |= code == 'v';
+            terms.push((i, code));
             cost /= match code {
                 'n' | '<' | 'l' | 't' => 2.0,
                 '=' | 'p' => 1000.0,
                 _ => 10.0,
             };
+        }
+        let since = plan.contains('v');
+        let by_site = !since && !(plan.contains('t') && plan.contains('p'));
+        for (at, (term, code)) in (1..).zip(terms) {
+            info.use_arg(term, at, code == 'v' || (code == 's' && by_site));
         }
         let order = info.order_by();
         let ascending = [DB_VERSION, SEQ];
@@ -78,7 +82,7 @@ impl VTab for Changes {
     }
 
     fn open(&self) -> Result<Cursor> {
-        Ok(Cursor { scan: Scan::of(Vec::new()), row: None })
+        Ok(Cursor { scan: Scan::empty() })
     }
 
     fn update(&self, change: Update<'_>) -> Result<i64> {
@@ -175,7 +179,6 @@ impl Narrow {
 /// A cursor.
 pub struct Cursor {
     scan: Scan,
-    row: Option<Change>,
 }
 
 impl VCursor for Cursor {
@@ -183,7 +186,7 @@ impl VCursor for Cursor {
 
     fn filter(&mut self, t: &Changes, _: i32, plan: &str, args: Args<'_>) -> Result<()> {
         let s = &t.0;
-        self.scan = Scan::of(Vec::new());
+        self.scan = Scan::empty();
         if s.installed()? {
             flush::flush(s)?;
             alter::reconcile_if_possible(s, "crsql_changes")?;
@@ -197,37 +200,35 @@ impl VCursor for Cursor {
             }
             self.scan = match (since, &narrow.table, &narrow.pk) {
                 (Some(vector), ..) => scan::since(s, vector)?,
-                (None, Some(table), Some(pk)) => Scan::of(scan::of_row(s, table, pk)?),
+                (None, Some(table), Some(pk)) => scan::of_row(s, table, pk)?,
                 _ => Scan::new(s, narrow.ranges(s)?, Order::Version)?,
             };
         }
-        self.row = self.scan.next(s)?;
         Ok(())
     }
 
     fn next(&mut self, t: &Changes) -> Result<()> {
-        self.row = self.scan.next(&t.0)?;
-        Ok(())
+        self.scan.next(&t.0)
     }
 
     fn eof(&self) -> bool {
-        self.row.is_none()
+        self.scan.row().is_none()
     }
 
     fn column(&self, _: &Changes, out: &mut Out<'_>, i: i32) -> Result<()> {
-        let Some(row) = &self.row else { return Ok(()) };
+        let Some(row) = self.scan.row() else { return Ok(()) };
         let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         match i {
-            0 => out.text(&row.table),
-            1 => out.blob(&row.pk),
-            2 => out.text(&row.cid),
-            3 => out.value(row.val.as_ref()),
-            4 => out.int(int(row.col_version)),
-            5 => out.int(int(row.db_version)),
-            6 => out.blob(&row.site),
-            7 => out.int(int(row.cl)),
-            8 => out.int(int(row.seq)),
-            10 => out.int(int(row.stamp)),
+            0 => out.text(row.table()),
+            1 => out.blob(row.pk()),
+            2 => out.text(row.cid()),
+            3 => out.value(row.val()),
+            4 => out.int(int(row.col_version())),
+            5 => out.int(int(row.db_version())),
+            6 => out.blob(row.site()),
+            7 => out.int(int(row.cl())),
+            8 => out.int(int(row.seq())),
+            10 => out.int(int(row.stamp())),
             _ => out.null(),
         }
         Ok(())
@@ -236,6 +237,6 @@ impl VCursor for Cursor {
     /// The name of the change, hashed. SQLite runs the arms of an OR one after the other and tells
     /// by the rowid what it has seen already, so it is the same in every scan and no other's.
     fn rowid(&self) -> i64 {
-        self.row.as_ref().map_or(0, Change::rowid)
+        self.scan.row().map_or(0, |row| row.rowid())
     }
 }

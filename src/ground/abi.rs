@@ -160,6 +160,20 @@ pub(super) struct sqlite3_index_info {
     pub colUsed: u64,
 }
 
+/// What a file of the host's can do, as far as we look: be put on the disk.
+#[repr(C)]
+pub(super) struct sqlite3_io_methods {
+    pub iVersion: c_int,
+    pub before: [*const c_void; 4],
+    pub xSync: Option<unsafe extern "C" fn(*mut sqlite3_file, c_int) -> c_int>,
+}
+
+/// An open file of the host's.
+#[repr(C)]
+pub(super) struct sqlite3_file {
+    pub pMethods: *const sqlite3_io_methods,
+}
+
 /// A file system layer of the host's, as far as we look: its clock.
 #[repr(C)]
 pub(super) struct sqlite3_vfs {

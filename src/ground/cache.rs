@@ -13,7 +13,7 @@ use std::ops::{Deref, DerefMut};
 use super::{Db, Prep, Stmt};
 use crate::words::error::Result;
 
-/// Which statement: a table's id (0 for none), what it does, and a variant of that.
+/// Which statement of a table: its id, what it does, and a variant of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(pub u32, pub u32, pub u64);
 
@@ -46,8 +46,17 @@ impl Hasher for Mix {
 /// The statements of one connection.
 pub struct Cache {
     db: Db,
+    /// Those of fixed text, by number.
+    fixed: RefCell<Vec<Option<Stmt>>>,
     idle: RefCell<HashMap<Slot, Stmt, BuildHasherDefault<Mix>>>,
     guarded: Cell<bool>,
+}
+
+/// Where a statement is kept.
+#[derive(Clone, Copy)]
+enum Place {
+    Fixed(u32),
+    Slot(Slot),
 }
 
 /// More variants than this of per-table statements are not kept.
@@ -56,12 +65,13 @@ const IDLE_MAX: usize = 4096;
 impl Cache {
     /// An empty cache.
     pub fn new(db: Db) -> Self {
-        Self { db, idle: RefCell::default(), guarded: Cell::new(false) }
+        let (fixed, idle) = (RefCell::default(), RefCell::default());
+        Self { db, fixed, idle, guarded: Cell::new(false) }
     }
 
     /// A statement of fixed text.
     pub fn fixed(&self, sql: Fixed) -> Result<Lease<'_>> {
-        self.lease(Slot(0, sql.0, 0), Prep::Cached, || sql.1.to_string())
+        self.lease_fixed(sql, Prep::Cached)
     }
 
     /// A statement whose text is made when it is first needed.
@@ -76,7 +86,19 @@ impl Cache {
 
     /// The one statement that names a virtual table.
     pub fn vtab(&self, sql: Fixed) -> Result<Lease<'_>> {
-        self.lease(Slot(0, sql.0, 0), Prep::CachedVtab, || sql.1.to_string())
+        self.lease_fixed(sql, Prep::CachedVtab)
+    }
+
+    fn lease_fixed(&self, sql: Fixed, how: Prep) -> Result<Lease<'_>> {
+        let kept = self.fixed.borrow_mut().get_mut(sql.0 as usize).and_then(Option::take);
+        let stmt = match kept {
+            Some(stmt) => stmt,
+            None => {
+                self.connect_guard()?;
+                self.db.prepare(sql.1, how)?
+            }
+        };
+        Ok(Lease { cache: self, place: Place::Fixed(sql.0), stmt: Some(stmt) })
     }
 
     fn lease(&self, slot: Slot, how: Prep, sql: impl FnOnce() -> String) -> Result<Lease<'_>> {
@@ -88,7 +110,7 @@ impl Cache {
                 self.db.prepare(&sql(), how)?
             }
         };
-        Ok(Lease { cache: self, slot, stmt: Some(stmt) })
+        Ok(Lease { cache: self, place: Place::Slot(slot), stmt: Some(stmt) })
     }
 
     fn connect_guard(&self) -> Result<()> {
@@ -102,33 +124,45 @@ impl Cache {
     /// Finalises every idle statement. The guard calls it when the connection closes.
     pub fn clear(&self) {
         self.guarded.set(false);
+        let fixed = std::mem::take(&mut *self.fixed.borrow_mut());
         let idle = std::mem::take(&mut *self.idle.borrow_mut());
-        drop(idle);
+        drop((fixed, idle));
     }
 
     /// Finalises the idle statements of tables, whose text holds names that may have changed.
     pub fn forget_tables(&self) {
-        let stale: Vec<Stmt> = {
-            let mut idle = self.idle.borrow_mut();
-            let slots: Vec<Slot> = idle.keys().filter(|slot| slot.0 != 0).copied().collect();
-            slots.iter().filter_map(|slot| idle.remove(slot)).collect()
-        };
+        let stale = std::mem::take(&mut *self.idle.borrow_mut());
         drop(stale);
     }
 
-    fn give_back(&self, slot: Slot, mut stmt: Stmt) {
+    fn give_back(&self, place: Place, mut stmt: Stmt) {
         stmt.reset();
-        let mut idle = self.idle.borrow_mut();
-        if self.guarded.get() && idle.len() < IDLE_MAX {
-            idle.insert(slot, stmt);
+        if !self.guarded.get() {
+            return;
         }
+        // One that was leased twice at a time comes back twice; the other is finalised.
+        let other = match place {
+            Place::Fixed(n) => {
+                let mut fixed = self.fixed.borrow_mut();
+                let n = n as usize;
+                if fixed.len() <= n {
+                    fixed.resize_with(n + 1, || None);
+                }
+                fixed.get_mut(n).and_then(|free| free.replace(stmt))
+            }
+            Place::Slot(slot) => {
+                let mut idle = self.idle.borrow_mut();
+                if idle.len() < IDLE_MAX { idle.insert(slot, stmt) } else { Some(stmt) }
+            }
+        };
+        drop(other);
     }
 }
 
 /// A statement on loan; it goes back, reset, when this is dropped.
 pub struct Lease<'a> {
     cache: &'a Cache,
-    slot: Slot,
+    place: Place,
     stmt: Option<Stmt>,
 }
 
@@ -162,7 +196,7 @@ impl DerefMut for Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         if let Some(stmt) = self.stmt.take() {
-            self.cache.give_back(self.slot, stmt);
+            self.cache.give_back(self.place, stmt);
         }
     }
 }

@@ -142,6 +142,7 @@ pub struct Catalog {
     tables: RefCell<HashMap<u32, Rc<Table>>>,
     names: RefCell<Option<Rc<Names>>>,
     last: RefCell<Option<Rc<Table>>>,
+    last_named: RefCell<Option<(String, Rc<Table>)>>,
     triggers: RefCell<Option<HashMap<u32, Vec<Text>>>>,
     asked: Cell<Option<u32>>,
     version: Cell<i64>,
@@ -192,6 +193,7 @@ impl Catalog {
         self.tables.borrow_mut().clear();
         self.names.borrow_mut().take();
         self.last.borrow_mut().take();
+        self.last_named.borrow_mut().take();
         self.triggers.borrow_mut().take();
         self.asked.set(None);
         self.version.set(-1);
@@ -269,12 +271,17 @@ impl Catalog {
 
     /// The replicated table that has this name now or, where no other has it now, had it before.
     pub fn named(&self, cache: &Cache, db: Db, name: &str) -> Result<Option<Rc<Table>>> {
+        if let Some((_, t)) = self.last_named.borrow().as_ref().filter(|(last, _)| last == name) {
+            return Ok(Some(Rc::clone(t)));
+        }
         let names = self.names(cache)?;
         let lower = name.to_ascii_lowercase();
-        match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
-            Some(tid) => self.table(cache, db, *tid),
-            None => Ok(None),
-        }
+        let found = match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
+            Some(tid) => self.table(cache, db, *tid)?,
+            None => None,
+        };
+        *self.last_named.borrow_mut() = found.clone().map(|t| (name.to_string(), t));
+        Ok(found)
     }
 
     fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Table>> {

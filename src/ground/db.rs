@@ -1,7 +1,7 @@
 //! The connection: a handle that does not own it. It is good for as long as the connection is
 //! open, which every callback can rely on; nothing here keeps it open.
 
-use super::abi::{SQLITE_OK, sqlite3, sqlite3_stmt, sqlite3_vfs};
+use super::abi::{SQLITE_OK, sqlite3, sqlite3_file, sqlite3_stmt, sqlite3_vfs};
 use super::api;
 use super::fence::lossy;
 use super::stmt::{Prep, Stmt};
@@ -11,6 +11,10 @@ use std::ptr::{null, null_mut};
 
 /// `SQLITE_FCNTL_DATA_VERSION`
 const FCNTL_DATA_VERSION: c_int = 35;
+/// `SQLITE_FCNTL_JOURNAL_POINTER`
+const FCNTL_JOURNAL_POINTER: c_int = 28;
+/// `SQLITE_SYNC_NORMAL`
+const SYNC_NORMAL: c_int = 2;
 /// `SQLITE_FCNTL_VFS_POINTER`
 const FCNTL_VFS_POINTER: c_int = 27;
 /// The Julian day number of 1970-01-01, in milliseconds.
@@ -190,6 +194,24 @@ impl Db {
         // SAFETY: the connection is open; this operation writes one `unsigned int`.
         unsafe { api::file_control(self.0, c"main".as_ptr(), FCNTL_DATA_VERSION, out) };
         version
+    }
+
+    /// Puts on the disk what the main database's write-ahead log holds: with it, every commit that
+    /// this connection can see. The caller reads, in WAL mode. False where the log is no file.
+    pub fn sync_wal(self) -> Result<bool> {
+        let mut file: *mut sqlite3_file = null_mut();
+        let out = (&raw mut file).cast();
+        // SAFETY: the connection is open; this operation writes one pointer, to a file that stays
+        // open while the connection reads. A file without methods is not open.
+        unsafe {
+            api::file_control(self.0, c"main".as_ptr(), FCNTL_JOURNAL_POINTER, out);
+            let methods = file.as_ref().and_then(|f| f.pMethods.as_ref());
+            let Some(sync) = methods.and_then(|m| m.xSync) else { return Ok(false) };
+            match sync(file, SYNC_NORMAL) {
+                SQLITE_OK => Ok(true),
+                code => Err(Error::new(code, "the database's log could not be put on the disk")),
+            }
+        }
     }
 
     /// Hands `f` the SQL of every statement that has been stepped and neither finished nor reset.

@@ -44,6 +44,8 @@ impl Prep {
 pub struct Stmt {
     raw: NonNull<sqlite3_stmt>,
     db: Db,
+    /// It was stepped and not reset since.
+    stepped: bool,
 }
 
 impl Stmt {
@@ -58,7 +60,7 @@ impl Stmt {
         db.check(code)?;
         let raw = NonNull::new(raw)
             .ok_or_else(|| Error::refused(format!("there is no statement in: {sql}")))?;
-        let stmt = Self { raw, db };
+        let stmt = Self { raw, db, stepped: false };
         let used = (tail as usize).saturating_sub(sql.as_ptr() as usize);
         let rest = sql.get(used..).unwrap_or_default();
         if rest.trim_matches(|c: char| c.is_ascii_whitespace() || c == ';').is_empty() {
@@ -119,6 +121,7 @@ impl Stmt {
 
     /// Goes to the next row: true when there is one, false at the end. An error resets.
     pub fn step(&mut self) -> Result<bool> {
+        self.stepped = true;
         // SAFETY: a live statement; nothing borrows its row, or `self` would be borrowed.
         match unsafe { api::step(self.raw()) } {
             SQLITE_ROW => Ok(true),
@@ -141,8 +144,10 @@ impl Stmt {
     /// Back to before the first row; the bindings stay. The code is that of the last step, which
     /// has been told already.
     pub fn reset(&mut self) {
-        // SAFETY: a live statement whose row nobody borrows.
-        unsafe { api::reset(self.raw()) };
+        if std::mem::take(&mut self.stepped) {
+            // SAFETY: a live statement whose row nobody borrows.
+            unsafe { api::reset(self.raw()) };
+        }
     }
 
     /// Every parameter is NULL again. Call it after `reset`.

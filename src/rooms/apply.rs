@@ -1,25 +1,25 @@
 //! `crsql_apply()`: a changeset is applied in one savepoint, rows, clocks, coverage and held
 //! changes, or nothing of it is.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::json;
 
-use super::coverage::Known;
 use super::dictionary::{self, Mapped};
-use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, forks, guard, held, identity, omits, peers, staged, sweep};
+use super::{
+    alter, coverage, flush, forks, guard, held, horizon, identity, omits, peers, staged, sweep,
+};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
-use crate::words::ranges::RangeSet;
 use crate::words::vector::{Span, Vector, hex16};
 
 /// What `crsql_apply` did.
@@ -40,6 +40,8 @@ struct Inbound<'a> {
     closed: BTreeMap<SiteId, u64>,
     /// What was seen and is wanted again.
     wanted: omits::Omits,
+    /// Whether any part of a transaction may be waiting here.
+    staged: Cell<bool>,
 }
 
 impl Inbound<'_> {
@@ -79,11 +81,16 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         ..Vector::default()
     };
     let known = forks::heal(s, &vector)?;
-    refuse_old(&known, header)?;
-    let closed = known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect();
-    let wanted = known.wanted.clone();
-    let tables = dictionary::map(s, &header.tables)?;
-    let inbound = Inbound { changeset, bytes, tables, own: s.own()?, closed, wanted };
+    horizon::refuse_sender(&known, header)?;
+    let inbound = Inbound {
+        changeset,
+        bytes,
+        tables: dictionary::map(s, &header.tables)?,
+        own: known.own,
+        closed: known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect(),
+        wanted: known.wanted.clone(),
+        staged: Cell::new(known.staged),
+    };
     let mut report = Report::default();
     let mut cells = Vec::new();
     for txn in changeset.transactions() {
@@ -92,8 +99,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
     let seen = grant(s, &vector, &inbound, &report)?;
-    peers::pulled(s, &Vector { seen, ..vector.clone() })?;
-    peers::acknowledged(s, &vector)?;
+    peers::exchanged(s, &vector, &seen)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
@@ -114,28 +120,6 @@ fn covered(header: &Header, head: &TxnHead) -> Result<()> {
     )))
 }
 
-/// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
-/// up by changes.
-fn refuse_old(known: &Known, header: &Header) -> Result<()> {
-    let ours = |site: &SiteId| {
-        let spans = known.seen.values().find(|(id, _)| id == site);
-        spans.map_or(RangeSet::new(), |(_, spans)| coverage::set_of(spans))
-    };
-    let old = Error::rejected("too old: take a snapshot");
-    for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-        if !known.seen.is_empty() && !covers_up_to(&ours(site), *version) {
-            return Err(old);
-        }
-    }
-    let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
-    for (site, version) in &known.horizon {
-        if *version > 0 && !covers_up_to(&theirs.seen_set(site), *version) {
-            return Err(old);
-        }
-    }
-    Ok(())
-}
-
 fn transaction<'a>(
     s: &Session,
     inbound: &Inbound<'a>,
@@ -149,7 +133,8 @@ fn transaction<'a>(
     }
     let site = s.sites.intern(&s.cache, &head.site)?;
     let name = Txn { site, version: head.version };
-    let (known, seen) = known_stamp(s, inbound, name)?;
+    let record = log::record(s, name)?;
+    let (known, seen) = known_stamp(s, inbound, name, record.as_ref())?;
     let other = known != 0 && head.stamp != 0 && known != head.stamp;
     if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
         if other {
@@ -171,16 +156,19 @@ fn transaction<'a>(
         return Ok(());
     }
     let Some(part) = head.part else {
-        staged::forget(s, name)?;
-        return apply_txn(s, inbound, name, Source::Here(txn, cells), report);
+        if inbound.staged.get() {
+            staged::forget(s, name)?;
+        }
+        return apply_txn(s, inbound, name, record, Source::Here(txn, cells), report);
     };
     // What cannot be read would be found out only by the last part, again and again.
     let mut items = txn.items();
     while items.next(cells)?.is_some() {}
     staged::put(s, name, head.stamp, part, inbound.bytes)?;
+    inbound.staged.set(true);
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
-            apply_txn(s, inbound, name, Source::Parts(head, &bodies), report)?;
+            apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
             let (lo, hi) = (head.version, head.version);
             coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
@@ -195,9 +183,14 @@ const FORKED: &str = "two files write as this site";
 
 /// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
 /// already.
-fn known_stamp(s: &Session, inbound: &Inbound<'_>, txn: Txn) -> Result<(u64, bool)> {
-    let stamp = match log::record(s, txn)?.map_or(0, |r| r.stamp) {
-        0 => staged::stamp(s, txn)?,
+fn known_stamp(
+    s: &Session,
+    inbound: &Inbound<'_>,
+    txn: Txn,
+    record: Option<&Record>,
+) -> Result<(u64, bool)> {
+    let stamp = match record.map_or(0, |r| r.stamp) {
+        0 if inbound.staged.get() => staged::stamp(s, txn)?,
         stamp => stamp,
     };
     if txn.site == inbound.own {
@@ -237,6 +230,7 @@ fn apply_txn<'a>(
     s: &Session,
     inbound: &Inbound<'a>,
     name: Txn,
+    before: Option<Record>,
     from: Source<'_, 'a>,
     report: &mut Report,
 ) -> Result<()> {
@@ -247,8 +241,8 @@ fn apply_txn<'a>(
         last_seq: head.last_seq,
         deps: deps_of(s, &head)?,
     };
-    let before = log::record(s, name)?;
-    let carried = before.filter(|r| r.stamp != 0).map_or(record.cell_stamp(), |r| r.cell_stamp());
+    let said = before.as_ref().filter(|r| r.stamp != 0);
+    let carried = said.map_or(record.cell_stamp(), Record::cell_stamp);
     let mut merge = Merge {
         s,
         name,
@@ -259,6 +253,7 @@ fn apply_txn<'a>(
         writer: Writer::new(name),
         outcome: Outcome::default(),
         record: &record,
+        before,
     };
     match from {
         Source::Here(txn, cells) => merge.items(&inbound.tables, txn, cells, report)?,
@@ -319,6 +314,8 @@ struct Merge<'s> {
     writer: Writer,
     outcome: Outcome,
     record: &'s Record,
+    /// The record that is there already.
+    before: Option<Record>,
 }
 
 impl Merge<'_> {
@@ -352,9 +349,8 @@ impl Merge<'_> {
     /// Writes the transaction's record and the rows it touched.
     fn end(self, report: &mut Report) -> Result<()> {
         report.outcome.add(self.outcome);
-        let there = log::record(self.s, self.name)?;
         let matters = self.outcome.applied + self.outcome.held > 0 || self.record.deps.is_some();
-        match there {
+        match self.before {
             Some(old) => {
                 self.writer.append(self.s, &old, self.record.stamp)?;
                 match (&old.deps, &self.record.deps) {
@@ -430,11 +426,12 @@ impl Merge<'_> {
                 h.table, h.cid, h.cl, h.col_version
             )));
         }
-        if log::record(self.s, self.name)?.is_none() {
+        if self.before.is_none() {
             Writer::new(self.name).create(self.s, self.record.clone())?;
+            self.before = log::record(self.s, self.name)?;
         }
         let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = single::merge_change(self.s, &whole, Some(&self.sender))?;
+        let out = single::merge_change(self.s, &whole.as_one(), Some(&self.sender))?;
         self.outcome.add(out);
         Ok(())
     }

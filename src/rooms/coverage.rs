@@ -36,16 +36,31 @@ const COVERS: Fixed = Fixed(
 );
 const DEPS: Fixed = Fixed(85, "SELECT deps FROM crsql_state");
 const SET_DEPS: Fixed = Fixed(86, "UPDATE crsql_state SET deps = ?1");
-const CLOSED: Fixed = Fixed(
+const STATE: Fixed = Fixed(
+    87,
+    "SELECT s.self, o.epoch, s.mark, s.horizon, l.version, l.stamp,
+            EXISTS(SELECT 1 FROM crsql_staged), EXISTS(SELECT 1 FROM crsql_held),
+            EXISTS(SELECT 1 FROM crsql_omits),
+            EXISTS(SELECT 1 FROM crsql_sites WHERE closed IS NOT NULL)
+     FROM crsql_state s JOIN crsql_sites o ON o.ordinal = s.self
+     LEFT JOIN crsql_log l ON l.site = s.self AND l.part = 0
+      AND l.version = (SELECT max(version) FROM crsql_log WHERE site = s.self)",
+);
+const EXTEND: Fixed = Fixed(
     88,
+    "UPDATE crsql_coverage SET hi = ?3, stamp = ?4 WHERE site = ?1 AND scope = '*' AND lo = ?2",
+);
+const CLOSED: Fixed = Fixed(
+    89,
     "SELECT site_id, closed, closed_stamp, closed_from, forked IS NOT NULL FROM crsql_sites
      WHERE closed IS NOT NULL",
 );
-const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
-const HORIZON: Fixed = Fixed(87, "SELECT horizon FROM crsql_state");
+const CLOSED_AT: Fixed = Fixed(79, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 
 /// What this file is and has seen, committed.
 pub struct Known {
+    /// SQLite's data version then, and how many rows this connection had changed.
+    at: (u32, i64),
     /// The own site's ordinal.
     pub own: u32,
     /// The own site.
@@ -70,27 +85,83 @@ pub struct Known {
     pub wanted: omits::Omits,
     /// Transactions that are here in part.
     pub parts: BTreeMap<SiteId, (u64, u64)>,
+    /// Whether any part of a transaction waits for the rest.
+    pub staged: bool,
+    /// Whether any change is held.
+    pub held: bool,
 }
 
-/// Reads what is known. It is kept for as long as nobody commits, as SQLite's data version tells,
-/// which is up to date while a transaction is open: so a caller has a snapshot.
+/// Reads what is known. It is kept for as long as nobody writes: what was committed, SQLite's data
+/// version tells, which is up to date while a transaction is open, so a caller has a snapshot;
+/// what this connection has written since, its count of changed rows tells; and who enlisted is
+/// told of every rollback.
 pub fn known(s: &Session) -> Result<Rc<Known>> {
-    let version = s.db.data_version();
-    let writing = s.db.in_write_txn();
-    if let Some((at, known)) = s.known.borrow().as_ref()
-        && *at == version
-        && !writing
+    let at = (s.db.data_version(), s.db.total_changes());
+    let kept = !s.db.in_write_txn() || s.memory.borrow().enlisted;
+    if let Some(known) = s.known.borrow().as_ref()
+        && known.at == at
+        && kept
     {
         return Ok(Rc::clone(known));
     }
-    let known = Rc::new(read_known(s)?);
-    if !writing {
-        *s.known.borrow_mut() = Some((version, Rc::clone(&known)));
+    let known = Rc::new(Known { at, ..read_known(s)? });
+    if kept {
+        *s.known.borrow_mut() = Some(Rc::clone(&known));
     }
     Ok(known)
 }
 
 fn read_known(s: &Session) -> Result<Known> {
+    let mut stmt = s.cache.fixed(STATE)?;
+    if !stmt.step()? {
+        return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
+    }
+    let own = store::ordinal(stmt.int(0))?;
+    let own_id = s.site_id(own)?;
+    let (mut head, mut head_stamp) = (count(stmt.int(4))?, count(stmt.int(5))?);
+    let mut known = Known {
+        at: (0, 0),
+        own,
+        own_id,
+        epoch: count(stmt.int(1))?,
+        head: 0,
+        head_stamp: 0,
+        mark: count(stmt.int(2))?,
+        horizon: horizon(stmt.value(3))?,
+        seen: seen_of_others(s)?,
+        parts: BTreeMap::new(),
+        staged: stmt.int(6) != 0,
+        held: stmt.int(7) != 0,
+        omits: Vec::new(),
+        wanted: omits::Omits::new(),
+        closed: BTreeMap::new(),
+    };
+    let (omits, closed) = (stmt.int(8) != 0, stmt.int(9) != 0);
+    drop(stmt);
+    if omits {
+        (known.omits, known.wanted) = (omitted(s)?, omits::wanted(s)?);
+    }
+    if closed {
+        known.closed = self::closed(s)?;
+    }
+    // The open transaction is not committed.
+    if s.memory.borrow().given.is_some_and(|g| g.version == head) {
+        head -= 1;
+        head_stamp = log::record(s, Txn { site: own, version: head })?.map_or(0, |r| r.stamp);
+    }
+    (known.head, known.head_stamp) = (head, head_stamp);
+    if head > 0 {
+        known.seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
+    }
+    if known.staged {
+        for (site, part) in staged::progress(s)? {
+            known.parts.insert(s.site_id(site)?, part);
+        }
+    }
+    Ok(known)
+}
+
+fn seen_of_others(s: &Session) -> Result<BTreeMap<u32, (SiteId, Vec<Span>)>> {
     let mut stmt = s.cache.fixed(ALL)?;
     let mut seen: BTreeMap<u32, (SiteId, Vec<Span>)> = BTreeMap::new();
     while stmt.step()? {
@@ -108,32 +179,7 @@ fn read_known(s: &Session) -> Result<Known> {
         }
         spans.1.push(Span { lo, hi, stamp: count(stmt.int(3))? });
     }
-    drop(stmt);
-    let own = s.own()?;
-    let own_id = s.site_id(own)?;
-    let head = identity::db_version(s)?;
-    let head_stamp = log::record(s, Txn { site: own, version: head })?.map_or(0, |r| r.stamp);
-    if head > 0 {
-        seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
-    }
-    let mut parts = BTreeMap::new();
-    for (site, part) in staged::progress(s)? {
-        parts.insert(s.site_id(site)?, part);
-    }
-    Ok(Known {
-        own,
-        own_id,
-        epoch: identity::epoch(s)?,
-        head,
-        head_stamp,
-        mark: super::durable::mark(s)?,
-        horizon: horizon(s)?,
-        closed: closed(s)?,
-        omits: omitted(s)?,
-        wanted: omits::wanted(s)?,
-        seen,
-        parts,
-    })
+    Ok(seen)
 }
 
 fn closed(s: &Session) -> Result<BTreeMap<SiteId, (Closed, bool)>> {
@@ -200,6 +246,18 @@ pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
     if fresh.is_empty() {
         return Ok(());
     }
+    let set = new.entry(site).or_default();
+    *set = set.union(&fresh);
+    if let [old] = around.as_slice()
+        && old.lo <= span.lo
+    {
+        let mut stmt = s.cache.fixed(EXTEND)?;
+        stmt.bind_int(1, i64::from(site))?;
+        stmt.bind_int(2, int(old.lo))?;
+        stmt.bind_int(3, int(span.hi))?;
+        stmt.bind_int(4, int(span.stamp))?;
+        return stmt.run();
+    }
     let mut whole = span;
     for old in &around {
         whole.lo = whole.lo.min(old.lo);
@@ -216,10 +274,7 @@ pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
     stmt.bind_int(2, int(whole.lo))?;
     stmt.bind_int(3, int(whole.hi))?;
     stmt.bind_int(4, int(whole.stamp))?;
-    stmt.run()?;
-    let set = new.entry(site).or_default();
-    *set = set.union(&fresh);
-    Ok(())
+    stmt.run()
 }
 
 /// Adds what was newly seen to the deps of our next transaction.
@@ -274,15 +329,10 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     Ok(vector)
 }
 
-/// What was cleaned up here, by site.
-pub fn horizon(s: &Session) -> Result<BTreeMap<SiteId, u64>> {
-    let mut stmt = s.cache.fixed(HORIZON)?;
-    stmt.step()?;
-    if stmt.is_null(0) {
-        return Ok(BTreeMap::new());
-    }
-    let text = format!("{{\"v\":1,\"horizon\":{}}}", stmt.string(0));
-    let read = Vector::from_json(text.as_bytes());
+/// What was cleaned up here, by site, as the file has it.
+fn horizon(json: ValueRef<'_>) -> Result<BTreeMap<SiteId, u64>> {
+    let (ValueRef::Text(json) | ValueRef::Blob(json)) = json else { return Ok(BTreeMap::new()) };
+    let read = Vector::from_json(&[b"{\"v\":1,\"horizon\":", json, b"}"].concat());
     read.map(|v| v.horizon)
         .map_err(|e| Error::corrupt(format!("crsql_state.horizon is damaged: {}", e.text)))
 }
@@ -290,13 +340,18 @@ pub fn horizon(s: &Session) -> Result<BTreeMap<SiteId, u64>> {
 /// `crsql_vector()`: makes the identity where it can, and tries again what waited for a change of
 /// the schema or for the clock.
 pub fn ask(s: &Rc<Session>) -> Result<Vector> {
-    identity::site_id(s)?;
-    if s.installed()? {
-        alter::reconcile_if_possible(s, "crsql_vector")?;
-        held::retry_due(s)?;
-        forks::tidy(s)?;
+    if !s.installed()? && identity::site_id(s)?.is_none() {
+        return vector(s);
     }
-    if s.installed()? { s.snapshot(|| vector(s)) } else { vector(s) }
+    alter::reconcile_if_possible(s, "crsql_vector")?;
+    let waits = |known: &Known| known.held || !known.closed.is_empty();
+    let (waits, vector) = s.snapshot(|| Ok((waits(&*known(s)?), vector(s)?)))?;
+    if !waits {
+        return Ok(vector);
+    }
+    held::retry_due(s)?;
+    forks::tidy(s)?;
+    s.snapshot(|| self::vector(s))
 }
 
 /// Reads a vector that a caller gives: NULL is the empty one.
@@ -341,8 +396,7 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         remember_new(s, &new)?;
         let ranges = new.values().flat_map(|set| set.iter());
         sweep::run(s, ranges.fold(0, |n: u64, (lo, hi)| n.saturating_add(hi - lo + 1)))?;
-        peers::pulled(s, &vector)?;
-        peers::acknowledged(s, &vector)
+        peers::exchanged(s, &vector, &vector.seen)
     })
 }
 

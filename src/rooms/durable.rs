@@ -1,33 +1,35 @@
 //! Before own transactions are sent, they are on the disk (threat H2). In WAL mode with
 //! synchronous=NORMAL a committed transaction can be lost with the power; if it had been sent, its
-//! number would be given again to other data. One commit with synchronous=FULL covers all earlier
-//! ones, so a mark is written that way before a version above it is served.
+//! number would be given again to other data. So the log's file is put on the disk first, which
+//! covers every commit before it. In other modes a mark is written with synchronous=FULL, which
+//! does the same; where that cannot be done, what is served ends at the mark.
 
 use super::coverage;
-use super::log::{count, int};
+use super::log::int;
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::words::error::Result;
 use crate::words::vector::Span;
 
-const MARK: Fixed = Fixed(150, "SELECT mark FROM crsql_state");
 const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
 const SYNCHRONOUS: Fixed = Fixed(152, "PRAGMA main.synchronous");
+const JOURNAL: Fixed = Fixed(153, "PRAGMA main.journal_mode");
 
-/// Whether own versions have to be made durable before they are served.
-pub fn due(s: &Session) -> Result<bool> {
-    let known = coverage::known(s)?;
-    Ok(known.head > known.mark && !always(s)?)
+/// What is missing somewhere, by the ordinal of its site.
+type Missing = Vec<(u32, Vec<Span>)>;
+
+/// Whether own versions among these have to be made durable by writing before they are served.
+pub fn due(s: &Session, missing: &Missing) -> Result<bool> {
+    Ok(is_unsafe(s, missing)? && !in_wal_mode(s)? && !always(s)?)
 }
 
-/// Makes own versions durable where that takes writing and this connection may. `also` is written
-/// in the same transaction.
+/// Makes own versions durable by a commit, where this connection may. `also` is written in the
+/// same transaction.
 pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
-    let known = s.snapshot(|| coverage::known(s))?;
-    let newest = known.head;
-    if !s.db.autocommit() || newest <= known.mark || always(s)? {
+    if !s.db.autocommit() {
         return also();
     }
+    let newest = s.snapshot(|| coverage::known(s))?.head;
     let was = synchronous(s)?;
     s.db.exec("PRAGMA main.synchronous = FULL")?;
     let done = s.atomically("crsql_changeset", || {
@@ -41,23 +43,45 @@ pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
     done
 }
 
-/// What was found missing, less own versions that cannot be promised.
-pub fn promised(s: &Session, missing: Vec<(u32, Vec<Span>)>) -> Result<Vec<(u32, Vec<Span>)>> {
-    let known = coverage::known(s)?;
-    let (own, mark) = (known.own, known.mark);
-    let newest = missing.iter().filter(|(site, _)| *site == own).flat_map(|(_, spans)| spans);
-    let newest = newest.map(|span| span.hi).max().unwrap_or(0);
-    if newest <= mark || always(s)? {
+/// What was found missing, less own versions that cannot be promised. The caller reads.
+pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
+    if !is_unsafe(s, &missing)? {
         return Ok(missing);
     }
-    Ok(up_to(missing, own, mark))
+    let known = coverage::known(s)?;
+    let safe = if in_wal_mode(s)? { s.db.sync_wal()? } else { always(s)? };
+    if safe {
+        s.durable.set((known.own, known.head));
+        return Ok(missing);
+    }
+    Ok(up_to(missing, known.own, known.mark))
 }
 
-/// Own versions up to here are known to be on the disk.
-pub fn mark(s: &Session) -> Result<u64> {
-    let mut stmt = s.cache.fixed(MARK)?;
-    stmt.step()?;
-    count(stmt.int(0))
+/// Puts an own version on the disk before it is read row by row, where the log's file allows it.
+/// This shows the open transaction too, and whoever reads here is not always sending.
+pub fn put_on_disk(s: &Session, own: u32, version: u64) -> Result<()> {
+    let (site, durable) = s.durable.get();
+    if site == own && version <= durable {
+        return Ok(());
+    }
+    let newest = s.snapshot(|| {
+        if in_wal_mode(s)? {
+            s.db.sync_wal()?;
+        }
+        Ok(coverage::known(s)?.head)
+    })?;
+    s.durable.set((own, newest));
+    Ok(())
+}
+
+/// Whether these have own versions that may not be on the disk.
+fn is_unsafe(s: &Session, missing: &Missing) -> Result<bool> {
+    let known = coverage::known(s)?;
+    let own = missing.iter().filter(|(site, _)| *site == known.own).flat_map(|(_, spans)| spans);
+    let newest = own.map(|span| span.hi).max().unwrap_or(0);
+    let (site, durable) = s.durable.get();
+    let mark = if site == known.own { durable.max(known.mark) } else { known.mark };
+    Ok(newest > mark)
 }
 
 fn synchronous(s: &Session) -> Result<i64> {
@@ -66,13 +90,19 @@ fn synchronous(s: &Session) -> Result<i64> {
     Ok(stmt.int(0))
 }
 
-/// Whether every commit is on the disk when it returns, or there is no disk.
+fn in_wal_mode(s: &Session) -> Result<bool> {
+    let mut stmt = s.cache.fixed(JOURNAL)?;
+    Ok(stmt.step()? && stmt.text(0) == b"wal")
+}
+
+/// Whether every commit is on the disk when it returns, or there is no disk. In WAL mode nobody
+/// asks: the newest commit may be another connection's, which has a setting of its own.
 fn always(s: &Session) -> Result<bool> {
     Ok(s.db.filename().is_none() || synchronous(s)? >= 2)
 }
 
 /// Own versions above the mark are left for later.
-fn up_to(missing: Vec<(u32, Vec<Span>)>, own: u32, mark: u64) -> Vec<(u32, Vec<Span>)> {
+fn up_to(missing: Missing, own: u32, mark: u64) -> Missing {
     let mut out = Vec::new();
     for (site, spans) in missing {
         let kept: Vec<Span> = spans

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, config, coverage, durable, flush, forks, held, log, peers};
+use super::{alter, config, coverage, durable, flush, forks, held, horizon, log, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
     Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Seen, TableInfo, TxnHead,
@@ -21,6 +21,9 @@ use crate::words::vector::{Span, Vector};
 
 /// A changeset is cut when it has grown to so many bytes, unless the caller says otherwise.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// So many rows are read with one statement, where their keys follow each other.
+const ROWS_AT_ONCE: usize = 1024;
 
 /// What a receiver lacks: by site, ranges of versions.
 type Missing = Vec<(u32, Vec<Span>)>;
@@ -44,34 +47,37 @@ pub fn changeset(
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    meet_if_possible(s, &since)?;
+    let found = s.snapshot(|| match has_to_write(s, &since)? {
+        true => Ok(None),
+        false => build(s, &since, max_bytes).map(Some),
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    meet(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
 
 /// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if may_write(s) && s.snapshot(|| has_to_write(s, since))? {
-        held::retry_due(s)?;
-        meet(s, since)?;
-    }
-    Ok(())
+    if s.snapshot(|| has_to_write(s, since))? { meet(s, since) } else { Ok(()) }
 }
 
-fn may_write(s: &Session) -> bool {
-    s.db.readonly() == Some(false) && !s.db.write_statement_running()
-}
-
-/// Whether the question changes anything here: a fork that it shows, an acknowledgement, own
-/// versions that are to be made durable, held changes that may fit.
+/// Whether the question changes anything here, where this connection may write: a fork that it
+/// shows, an acknowledgement, own versions that are to be made durable, held changes that may fit.
 fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
-    Ok(held::any(s)?
-        || durable::due(s)?
+    if s.db.readonly() != Some(false) || s.db.write_statement_running() {
+        return Ok(false);
+    }
+    Ok(coverage::known(s)?.held
+        || durable::due(s, &coverage::missing(s, since)?)?
         || peers::is_news(s, since)?
         || (s.db.autocommit() && forks::due(s, since)?))
 }
 
 /// What is written before anything is read for the answer.
 fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
+    held::retry_due(s)?;
     // Inside a transaction of the caller's it would be sent before it is committed.
     if s.db.autocommit() && s.snapshot(|| forks::due(s, since))? {
         s.atomically("crsql_changeset", || {
@@ -79,11 +85,14 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
             forks::heal(s, since)
         })?;
     }
-    durable::secure(s, || peers::acknowledged(s, since))
+    match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
+        true => durable::secure(s, || peers::acknowledged(s, since)),
+        false => peers::acknowledged(s, since),
+    }
 }
 
 fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
-    behind_horizon(s, since)?;
+    horizon::refuse_asker(s, since)?;
     let missing = durable::promised(s, coverage::missing(s, since)?)?;
     if missing.is_empty() {
         return Ok(None);
@@ -146,23 +155,6 @@ fn refuse_open(s: &Session) -> Result<()> {
     Ok(())
 }
 
-/// A peer that lacks what was cleaned up here cannot be brought up by changes.
-fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
-    for (site, version) in &coverage::known(s)?.horizon {
-        let (site, version) = (*site, *version);
-        let seen = since.seen_set(&site);
-        if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
-            return Err(Error::rejected("too old: take a snapshot"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a set holds 1 to `version`.
-pub fn covers_up_to(set: &RangeSet, version: u64) -> bool {
-    set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
-}
-
 /// One origin's transactions. Gives what of the spans is covered.
 fn origin(
     s: &Session,
@@ -220,19 +212,26 @@ fn transaction(
     let first_of_all = builder.is_empty();
     builder.begin(head(s, &reader, None)?);
     let (mut end, mut items) = (from, 0u64);
-    while let Some(item) = reader.next(s)? {
-        if builder.size() as u64 >= limit.bytes && items > 0 {
-            if !first_of_all {
-                // It starts the next changeset.
-                builder.abandon();
-                return Ok(false);
+    let mut full = false;
+    while !full
+        && reader.read(s, ROWS_AT_ONCE, &mut |item| {
+            full = builder.size() as u64 >= limit.bytes && items > 0;
+            if !full {
+                end = put(s, builder, &item);
+                items += 1;
             }
+            Ok(!full)
+        })?
+    {}
+    if full {
+        if first_of_all {
             builder.cut(from, end - 1);
             builder.end();
-            return Ok(false);
+        } else {
+            // It starts the next changeset.
+            builder.abandon();
         }
-        end = put(s, builder, &item);
-        items += 1;
+        return Ok(false);
     }
     if from > 0 {
         builder.cut(from, reader.record.last_seq);
@@ -282,7 +281,7 @@ fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
 }
 
 fn put_row(s: &Session, builder: &mut Builder, row: &RowChange<'_>) -> u64 {
-    let table = &row.table;
+    let table = row.table;
     let index = builder.table(table.tid, || describe(s, table));
     let key = row.key.borrow();
     let end = row.cells.last().map(|c| c.seq).max(row.sentinel).unwrap_or(0) + 1;
@@ -331,8 +330,9 @@ fn describe(s: &Session, table: &Table) -> TableInfo {
 
 fn header(s: &Session, covered: Seen) -> Result<Header> {
     let vector = coverage::vector(s)?;
+    let known = coverage::known(s)?;
     Ok(Header {
-        sender: coverage::known(s)?.own_id,
+        sender: known.own_id,
         epoch: vector.epoch,
         scope: vector.scope,
         now: vector.now,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::log::{self, Record, UNSORTED};
 use super::session::Session;
 use super::{held, rows};
-use crate::ground::cache::Lease;
+use crate::ground::Stmt;
 use crate::ground::catalog::Table;
 use crate::words::dot::{MAX_CL, Txn};
 use crate::words::error::Result;
@@ -29,55 +29,30 @@ pub struct FeedCell {
 }
 
 /// What one transaction still says of one row.
-pub struct RowChange<'s> {
+pub struct RowChange<'a> {
     /// The table.
-    pub table: Rc<Table>,
+    pub table: &'a Rc<Table>,
     /// The row.
-    pub key: Key,
+    pub key: &'a Key,
     /// Its causal length.
     pub cl: u64,
     /// The place of the sentinel, where the transaction set the causal length and says so.
     pub sentinel: Option<u64>,
     /// The cells, by place.
-    pub cells: Vec<FeedCell>,
-    row: Row<'s>,
+    pub cells: &'a [FeedCell],
+    row: Row<'a>,
 }
 
-/// A row and its clock as they were read: with one statement, or with two where a table has so many
-/// columns that SQLite takes no more.
-struct Row<'s> {
-    /// The statement that has the columns; None where the row is not there.
-    values: Option<Lease<'s>>,
-    /// The position of the first of them.
-    first: i32,
-}
-
-/// Reads a row and its clock; None where it has no clock.
-fn read_row<'s>(s: &'s Session, t: &Table, key: &Key) -> Result<Option<(RowClock, Row<'s>)>> {
-    if t.cols.len() > rows::JOINED_MAX {
-        let Some(clock) = log::clock_of(s, t.tid, key.borrow())? else { return Ok(None) };
-        return Ok(Some((clock, Row { values: rows::read(s, t, key)?, first: 0 })));
-    }
-    let Some(row) = rows::read_with_clock(s, t, key)? else { return Ok(None) };
-    let clock = RowClock::decode(row.blob(0))?;
-    let values = if row.int(1) == 0 { Some(row) } else { None };
-    Ok(Some((clock, Row { values, first: rows::FIRST })))
-}
+/// A row as it was read: the statement that has its columns, None where the row is not there, and
+/// the position of the first of them.
+#[derive(Clone, Copy)]
+struct Row<'a>(Option<&'a Stmt>, i32);
 
 impl RowChange<'_> {
     /// The value of a cell.
     pub fn value(&self, cell: &FeedCell) -> ValueRef<'_> {
-        let row = &self.row;
-        row.values.as_ref().map_or(ValueRef::Null, |r| r.value(row.first + cell.at as i32))
-    }
-
-    /// The first place.
-    pub fn seq(&self) -> u64 {
-        let first = self.cells.first().map(|c| c.seq);
-        match (self.sentinel, first) {
-            (Some(a), Some(b)) => a.min(b),
-            (a, b) => a.or(b).unwrap_or(0),
-        }
+        let Row(row, first) = self.row;
+        row.map_or(ValueRef::Null, |r| r.value(first + cell.at as i32))
     }
 }
 
@@ -101,24 +76,18 @@ pub struct HeldChange {
 }
 
 /// An item of the feed.
-pub enum Item<'s> {
+pub enum Item<'a> {
     /// A row of a replicated table.
-    Row(RowChange<'s>),
+    Row(RowChange<'a>),
     /// A held change.
-    Held(HeldChange),
+    Held(&'a HeldChange),
 }
 
-impl Item<'_> {
-    /// Its first place.
-    pub fn seq(&self) -> u64 {
-        match self {
-            Item::Row(r) => r.seq(),
-            Item::Held(h) => h.seq,
-        }
-    }
-}
+/// Takes items; false where it does not take the one it is shown.
+pub type Sink<'f> = dyn FnMut(Item<'_>) -> Result<bool> + 'f;
 
-/// Reads what is left of one transaction, in the order of places, holding no statement open.
+/// Reads what is left of one transaction, in the order of places. Between two calls it holds no
+/// statement open.
 pub struct TxnReader {
     /// The transaction.
     pub txn: Txn,
@@ -129,10 +98,14 @@ pub struct TxnReader {
     held: VecDeque<HeldChange>,
     /// Places before this one are told already.
     from_seq: u64,
+    cells: Vec<FeedCell>,
 }
 
 /// So many parts of a sorted list are read at once.
 const PARTS_AT_ONCE: usize = 4;
+
+/// From so many rows on, neighbours are read with one statement.
+const RUN_MIN: usize = 4;
 
 impl TxnReader {
     /// Opens a transaction at a place. None where the file has no record of it.
@@ -145,6 +118,7 @@ impl TxnReader {
             next_part: Some(0),
             held: held::of_txn(s, txn)?.into(),
             from_seq,
+            cells: Vec::new(),
         };
         if reader.record.flags & UNSORTED != 0 {
             let (mut entries, _) = log::rows(s, txn, 0, usize::MAX)?;
@@ -156,27 +130,39 @@ impl TxnReader {
         Ok(Some(reader))
     }
 
-    /// The next item, or None at the end of the transaction.
-    pub fn next<'s>(&mut self, s: &'s Session) -> Result<Option<Item<'s>>> {
-        loop {
+    /// Shows the next items, looking at `rows` rows at least; ends early where the sink takes one
+    /// no more, which is then the next. False at the end of the transaction.
+    pub fn read(&mut self, s: &Session, rows: usize, sink: &mut Sink<'_>) -> Result<bool> {
+        let mut left = rows;
+        while left > 0 {
             if self.entries.is_empty() && self.next_part.is_some() {
                 self.read_on(s)?;
                 continue;
             }
-            let held = self.held.front().map_or(u64::MAX, |h| h.seq);
-            if self.entries.front().is_none_or(|e| held < e.seq) {
-                return Ok(self.held.pop_front().map(Item::Held));
-            }
-            let Some(entry) = self.entries.pop_front() else { return Ok(None) };
-            if entry.seq + entry.span <= self.from_seq {
+            let next = self.entries.front().map_or(u64::MAX, |e| e.seq);
+            if let Some(held) = self.held.front().filter(|h| h.seq < next) {
+                if !sink(Item::Held(held))? {
+                    return Ok(true);
+                }
+                self.held.pop_front();
                 continue;
             }
-            if let Some(row) = left_of(s, self.txn, &entry, self.from_seq)? {
-                // Entries do not overlap, but for the lists of a site that was forked.
-                self.from_seq = entry.seq + entry.span;
-                return Ok(Some(Item::Row(row)));
+            let Some(entry) = self.entries.front() else { return Ok(false) };
+            let Some(table) = s.find_table(entry.tid)? else {
+                self.entries.pop_front();
+                continue;
+            };
+            let run = self.run(&table, left);
+            left -= run;
+            let taken = match run {
+                1 => self.row(s, &table, sink)?,
+                _ => self.neighbours(s, &table, run, sink)?,
+            };
+            if !taken {
+                return Ok(true);
             }
         }
+        Ok(true)
     }
 
     fn read_on(&mut self, s: &Session) -> Result<()> {
@@ -187,49 +173,145 @@ impl TxnReader {
         }
         Ok(())
     }
+
+    /// How many of the next entries, `most` at most, are rows whose keys follow each other: 1, or
+    /// as many as are worth a statement of their own.
+    fn run(&self, table: &Table, most: usize) -> usize {
+        let held = self.held.front().map_or(u64::MAX, |h| h.seq);
+        let Some(Entry { tid, key: Key::Int(first), .. }) = self.entries.front() else { return 1 };
+        let follows = |(at, e): &(usize, &Entry)| {
+            e.tid == *tid && e.seq < held && e.key == Key::Int(first.wrapping_add(*at as i64))
+        };
+        let ahead = self.entries.iter().take(most).enumerate().take_while(follows);
+        let joined = table.cols.len() <= rows::JOINED_MAX;
+        let run = if joined { ahead.count() } else { 1 };
+        if run < RUN_MIN || first.checked_add(run as i64).is_none() { 1 } else { run }
+    }
+
+    /// Shows the first entry's row; false where it was not taken.
+    fn row(&mut self, s: &Session, table: &Rc<Table>, sink: &mut Sink<'_>) -> Result<bool> {
+        let Some(entry) = self.entries.pop_front() else { return Ok(true) };
+        let taken = read_row(s, table, &entry.key, |clock, row| {
+            self.show(table, &entry, clock, row, sink)
+        })?;
+        if taken == Some(false) {
+            self.entries.push_front(entry);
+        }
+        Ok(taken != Some(false))
+    }
+
+    /// The same for the first entries, whose keys follow each other.
+    fn neighbours(
+        &mut self,
+        s: &Session,
+        table: &Rc<Table>,
+        run: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<bool> {
+        let Some(Entry { key: Key::Int(first), .. }) = self.entries.front() else {
+            return Ok(true);
+        };
+        let (mut key, last) = (*first, first.saturating_add(run as i64 - 1));
+        let mut stmt = rows::read_neighbours(s, table, key, last)?;
+        loop {
+            let there = if stmt.step()? { Some(stmt.int(rows::KEY)) } else { None };
+            // Rows without a clock are passed over.
+            while there.map_or(key <= last, |k| key < k) {
+                self.entries.pop_front();
+                key += 1;
+            }
+            if there.is_none() {
+                return Ok(true);
+            }
+            let Some(entry) = self.entries.pop_front() else { return Ok(true) };
+            let clock = RowClock::decode(stmt.blob(0))?;
+            let row = if stmt.int(1) == 0 { Some(&*stmt) } else { None };
+            if !self.show(table, &entry, &clock, Row(row, rows::KEY + 1), sink)? {
+                self.entries.push_front(entry);
+                return Ok(false);
+            }
+            key += 1;
+        }
+    }
+
+    /// Shows what the transaction still says of an entry's row, if anything.
+    fn show(
+        &mut self,
+        table: &Rc<Table>,
+        entry: &Entry,
+        clock: &RowClock,
+        row: Row<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<bool> {
+        // Entries do not overlap, but for the lists of a site that was forked.
+        let (lo, hi) = (entry.seq.max(self.from_seq), entry.seq + entry.span);
+        let left = within(table, clock, row, self.txn, (lo, hi), &mut self.cells);
+        let Some(sentinel) = left else { return Ok(true) };
+        let (key, cells) = (&entry.key, self.cells.as_slice());
+        let taken = sink(Item::Row(RowChange { table, key, cl: clock.cl, sentinel, cells, row }))?;
+        if taken {
+            self.from_seq = hi;
+        }
+        Ok(taken)
+    }
 }
 
-/// What the transaction still says of the entry's row.
-fn left_of<'s>(
-    s: &'s Session,
-    txn: Txn,
-    entry: &Entry,
-    from_seq: u64,
-) -> Result<Option<RowChange<'s>>> {
-    let Some(table) = s.find_table(entry.tid)? else { return Ok(None) };
-    within(s, table, &entry.key, txn, entry.seq.max(from_seq), entry.seq + entry.span)
+/// Reads a row and its clock; None where it has no clock. One statement, or two where a table has
+/// so many columns that SQLite takes no more.
+fn read_row<T>(
+    s: &Session,
+    t: &Table,
+    key: &Key,
+    then: impl FnOnce(&RowClock, Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    if t.cols.len() > rows::JOINED_MAX {
+        let Some(clock) = log::clock_of(s, t.tid, key.borrow())? else { return Ok(None) };
+        let values = rows::read(s, t, key)?;
+        return then(&clock, Row(values.as_deref(), 0)).map(Some);
+    }
+    let Some(row) = rows::read_with_clock(s, t, key)? else { return Ok(None) };
+    let clock = RowClock::decode(row.blob(0))?;
+    let values = if row.int(1) == 0 { Some(&*row) } else { None };
+    then(&clock, Row(values, rows::FIRST)).map(Some)
 }
 
-/// What the transaction still says of a row.
-pub fn of_row<'s>(
-    s: &'s Session,
+/// Shows what the transaction still says of a row.
+pub fn of_row(
+    s: &Session,
     table: &Rc<Table>,
     key: &Key,
     txn: Txn,
-) -> Result<Option<RowChange<'s>>> {
-    within(s, Rc::clone(table), key, txn, 0, u64::MAX)
+    then: impl FnOnce(RowChange<'_>) -> Result<()>,
+) -> Result<()> {
+    read_row(s, table, key, |clock, row| {
+        let mut cells = Vec::new();
+        match within(table, clock, row, txn, (0, u64::MAX), &mut cells) {
+            Some(sentinel) => {
+                then(RowChange { table, key, cl: clock.cl, sentinel, cells: &cells, row })
+            }
+            None => Ok(()),
+        }
+    })
+    .map(|_| ())
 }
 
-/// What the transaction still says of a row, from place `lo` to below `hi`.
-fn within<'s>(
-    s: &'s Session,
-    table: Rc<Table>,
-    key: &Key,
+/// What the transaction still says of a row, from one place to below another: the sentinel's place,
+/// and the cells. None where that is nothing.
+fn within(
+    table: &Table,
+    clock: &RowClock,
+    row: Row<'_>,
     txn: Txn,
-    lo: u64,
-    hi: u64,
-) -> Result<Option<RowChange<'s>>> {
-    let Some((clock, row)) = read_row(s, &table, key)? else { return Ok(None) };
-    let mut cells = Vec::new();
+    (lo, hi): (u64, u64),
+    cells: &mut Vec<FeedCell>,
+) -> Option<Option<u64>> {
+    cells.clear();
     let mut stamped = false;
     if clock.alive() {
         for (at, col) in table.cols.iter().enumerate() {
             let Some(cell) = clock.cell(col.id) else { continue };
             stamped = true;
             if cell.dot.txn == txn && (lo..hi).contains(&cell.dot.seq) {
-                if cells.is_empty() {
-                    cells.reserve(table.cols.len() - at);
-                }
                 cells.push(FeedCell { seq: cell.dot.seq, at, stamp: cell.stamp });
             }
         }
@@ -237,16 +319,15 @@ fn within<'s>(
             cells.sort_by_key(|c| c.seq);
         }
     }
-    let sentinel = sentinel(&clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
+    let sentinel = sentinel(clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
     // A row that is gone without our knowing is told by crsql_check(), not by the feed.
-    let gone = !cells.is_empty() && row.values.is_none();
+    let gone = !cells.is_empty() && row.0.is_none();
     // Nor a row that was brought to the cap by somebody else's numbers and then written here: it
     // lives on here, but nobody would take it.
     if gone || clock.cl > MAX_CL || (cells.is_empty() && sentinel.is_none()) {
-        return Ok(None);
+        return None;
     }
-    let sentinel = sentinel.map(|d| d.seq);
-    Ok(Some(RowChange { table, key: key.clone(), cl: clock.cl, sentinel, cells, row }))
+    Some(sentinel.map(|d| d.seq))
 }
 
 /// A row says its causal length by itself when it is not 1, or when no cell says it.

@@ -8,7 +8,7 @@ use super::capture::BitSet;
 use super::log::{self, Head, Record, Writer, clock_of};
 use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
 use super::session::Session;
-use super::{alter, stale, sweep};
+use super::{alter, hand, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
@@ -62,6 +62,7 @@ fn flush_dirty(s: &Session) -> Result<()> {
     if !s.installed()? {
         return Err(Error::corrupt("crsql's tables are gone while a transaction writes"));
     }
+    hand::settle(s)?;
     let batch = copy(&s.memory.borrow());
     let saw = std::mem::take(&mut s.memory.borrow_mut().saw);
     if saw > 0 {

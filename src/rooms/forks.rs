@@ -227,6 +227,7 @@ fn close(s: &Session, site: u32, closed: Closed) -> Result<()> {
 
 /// Issues everything that is here of a site above a version again, as own transactions.
 pub fn reissue_above(s: &Session, site: u32, above: u64) -> Result<()> {
+    super::flush::flush(s)?;
     log::saw_stamp(s, log::head(s)?.stamp)?;
     let mut version = above;
     while let Some(v) = log::next_version(s, site, version, MAX_COUNT)? {

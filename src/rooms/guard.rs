@@ -6,6 +6,13 @@ use super::session::Session;
 use crate::ground::catalog;
 use crate::words::error::Result;
 
+/// Whether everything that a merge needs of the schema was seen to be in order, and the schema has
+/// not changed since the caller asked whether our tables are there.
+pub fn is_ready(s: &Session) -> bool {
+    let now = s.catalog.version();
+    s.agreed.get() == now && s.guarded.get() == now
+}
+
 /// Puts the guards on every replicated table that lacks them, where the application has triggers.
 /// Looks once per state of the schema. The caller may write, and has reconciled.
 pub fn ensure(s: &Session) -> Result<()> {

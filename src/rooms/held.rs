@@ -61,6 +61,70 @@ pub struct Whole {
     pub stamp: u64,
 }
 
+/// The same, as it comes in: its bytes are borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct One<'a> {
+    /// The table's name.
+    pub table: &'a str,
+    /// The packed key.
+    pub pk: &'a [u8],
+    /// The column's name, or the sentinel.
+    pub cid: &'a str,
+    /// The value.
+    pub val: ValueRef<'a>,
+    /// The version of the cell, which is its stamp.
+    pub col_version: u64,
+    /// The row's causal length.
+    pub cl: u64,
+    /// The place in the transaction.
+    pub seq: u64,
+    /// Its site.
+    pub site: SiteId,
+    /// Its version.
+    pub version: u64,
+    /// The stamp of its transaction, 0 where unknown.
+    pub stamp: u64,
+}
+
+impl One<'_> {
+    /// A copy to keep.
+    pub fn to_whole(self) -> Whole {
+        Whole {
+            change: HeldChange {
+                table: self.table.to_string(),
+                pk: self.pk.to_vec(),
+                cid: self.cid.to_string(),
+                val: self.val.to_owned(),
+                col_version: self.col_version,
+                cl: self.cl,
+                seq: self.seq,
+            },
+            site: self.site,
+            version: self.version,
+            stamp: self.stamp,
+        }
+    }
+}
+
+impl Whole {
+    /// Borrows the change.
+    pub fn as_one(&self) -> One<'_> {
+        let c = &self.change;
+        One {
+            table: &c.table,
+            pk: &c.pk,
+            cid: &c.cid,
+            val: c.val.as_ref(),
+            col_version: c.col_version,
+            cl: c.cl,
+            seq: c.seq,
+            site: self.site,
+            version: self.version,
+            stamp: self.stamp,
+        }
+    }
+}
+
 /// Whether anything is held in this file.
 pub fn any(s: &Session) -> Result<bool> {
     if let Some(any) = s.memory.borrow().any_held {
@@ -287,7 +351,7 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
         remove(s, &whole.change)?;
     }
     for (whole, peer) in waiting {
-        single::merge_change(s, &whole, peer.as_ref())?;
+        single::merge_change(s, &whole.as_one(), peer.as_ref())?;
     }
     Ok(())
 }

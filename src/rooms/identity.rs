@@ -6,18 +6,14 @@
 //! transactions are issued again under a new site; and the rest of the old site is pulled like any
 //! other site's.
 
-use super::log::{self, count, int};
+use super::log::{self, int};
 use super::session::Session;
 use super::{coverage, forks, peers};
-use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
 use crate::words::vector::Span;
-
-const EPOCH: Fixed =
-    Fixed(120, "SELECT epoch FROM crsql_sites WHERE ordinal = (SELECT self FROM crsql_state)");
 
 /// Makes our tables, and with them the identity, if they are not there.
 pub fn ensure(s: &Session) -> Result<()> {
@@ -45,13 +41,6 @@ pub fn site_id(s: &Session) -> Result<Option<SiteId>> {
         ensure(s)?;
     }
     s.own_id().map(Some)
-}
-
-/// How many identities this file had before the present one.
-pub fn epoch(s: &Session) -> Result<u64> {
-    let mut stmt = s.cache.fixed(EPOCH)?;
-    stmt.step()?;
-    count(stmt.int(0))
 }
 
 /// `crsql_db_version()`: the newest own version that is committed.
@@ -90,7 +79,7 @@ pub fn renew(s: &Session) -> Result<SiteId> {
 
 /// Gives the file a new site; gives its ordinal.
 fn take_new(s: &Session) -> Result<u32> {
-    let epoch = epoch(s)? + 1;
+    let epoch = coverage::known(s)?.epoch + 1;
     let id = store::random_site(s.db);
     let new = s.sites.intern(&s.cache, &id)?;
     s.db.exec(&format!(
@@ -103,6 +92,7 @@ fn take_new(s: &Session) -> Result<u32> {
     // The open transaction, if there is one, goes on under the new site.
     let mut memory = s.memory.borrow_mut();
     memory.given = None;
+    memory.own = None;
     memory.next_seq = 0;
     Ok(new)
 }

@@ -4,6 +4,7 @@
 //! A record's list of rows never says what is left of the transaction; a row's clock does. So an
 //! entry may be stale, and reading skips it.
 
+use super::hand;
 use super::session::Session;
 use crate::ground::cache::{Fixed, Slot};
 use crate::ground::catalog::clock_table;
@@ -294,6 +295,12 @@ pub fn set_deps(s: &Session, txn: Txn, deps: &[u8]) -> Result<()> {
 
 /// Reads a row's clock.
 pub fn clock_of(s: &Session, tid: u32, key: KeyRef<'_>) -> Result<Option<RowClock>> {
+    if let Some(hand) = &s.memory.borrow().hand
+        && hand.tid == tid
+        && hand.key.borrow() == key
+    {
+        return Ok(Some(hand.clock.clone()));
+    }
     let mut stmt = s.cache.get(Slot(tid, 1, 0), || {
         format!("SELECT clock FROM {} WHERE key = ?1", clock_table(tid))
     })?;
@@ -306,6 +313,18 @@ pub fn clock_of(s: &Session, tid: u32, key: KeyRef<'_>) -> Result<Option<RowCloc
 
 /// Writes a row's clock. `known` says whether it has one already.
 pub fn set_clock(
+    s: &Session,
+    tid: u32,
+    key: KeyRef<'_>,
+    clock: &RowClock,
+    known: bool,
+) -> Result<()> {
+    hand::settle(s)?;
+    write_clock(s, tid, key, clock, known)
+}
+
+/// The same, past the row in hand.
+pub fn write_clock(
     s: &Session,
     tid: u32,
     key: KeyRef<'_>,

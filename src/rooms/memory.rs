@@ -10,9 +10,10 @@
 use std::rc::Rc;
 
 use super::upsert;
-use crate::words::dot::Txn;
+use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
+use crate::words::rowclock::RowClock;
 use crate::words::vector::Vector;
 
 /// What a statement did to a row.
@@ -86,6 +87,21 @@ pub struct Touch {
     pub span: u64,
 }
 
+/// A row whose clock is in memory (`hand.rs`).
+#[derive(Clone, Debug)]
+pub struct Hand {
+    /// The table.
+    pub tid: u32,
+    /// The row.
+    pub key: Key,
+    /// Its clock as it is now.
+    pub clock: RowClock,
+    /// The file has a clock of it.
+    pub known: bool,
+    /// The file's clock, or that it has none, is out of date.
+    pub dirty: bool,
+}
+
 /// The version, stamp and place that the transaction's flushes have used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -97,9 +113,10 @@ pub struct Given {
     pub part: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Mark {
     savepoint: i32,
+    hand: Option<Rc<Hand>>,
     lengths: [usize; 4],
     flushed: [usize; 2],
     next_seq: u64,
@@ -118,6 +135,10 @@ pub struct Memory {
     pub keys: Vec<u8>,
     /// Words of wide column sets.
     pub words: Vec<u64>,
+    /// The row in hand.
+    pub hand: Option<Rc<Hand>>,
+    /// The file's own site, once asked.
+    pub own: Option<(u32, SiteId)>,
     /// How many events and touches are in the log already.
     pub flushed: [usize; 2],
     /// What the flushes of this transaction use.
@@ -146,7 +167,9 @@ pub struct Memory {
 impl Memory {
     /// Whether something waits for a flush.
     pub fn dirty(&self) -> bool {
-        self.flushed != [self.events.len(), self.touches.len()] || self.saw > 0
+        self.flushed != [self.events.len(), self.touches.len()]
+            || self.saw > 0
+            || self.hand.is_some()
     }
 
     /// A key of an event.
@@ -159,6 +182,7 @@ impl Memory {
         self.marks.retain(|m| m.savepoint < n);
         self.marks.push(Mark {
             savepoint: n,
+            hand: self.hand.clone(),
             lengths: [self.events.len(), self.touches.len(), self.keys.len(), self.words.len()],
             flushed: self.flushed,
             next_seq: self.next_seq,
@@ -176,7 +200,7 @@ impl Memory {
     /// us is the beginning of all we remember.
     pub fn rollback_to(&mut self, n: i32) {
         self.marks.retain(|m| m.savepoint <= n);
-        let Some(mark) = self.marks.last().copied().filter(|m| m.savepoint == n) else {
+        let Some(mark) = self.marks.last().filter(|m| m.savepoint == n).cloned() else {
             let enlisted = self.enlisted;
             let marks = std::mem::take(&mut self.marks);
             let given = self.given;
@@ -190,6 +214,8 @@ impl Memory {
         };
         self.looked_up = None;
         self.any_held = None;
+        self.own = None;
+        self.hand = mark.hand;
         let [events, touches, keys, words] = mark.lengths;
         self.events.truncate(events);
         self.touches.truncate(touches);

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use super::feed::HeldChange;
+use super::hand;
 use super::held::{self, Whole};
 use super::identity;
 use super::log;
@@ -88,7 +89,7 @@ pub type Sink<'a> = &'a mut dyn FnMut(&Key, u64, u64);
 
 /// Merges what one transaction says of one row.
 pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outcome> {
-    let clock = log::clock_of(s, inc.table.tid, inc.key.borrow())?;
+    let clock = hand::take(s, inc.table.tid, inc.key)?;
     let local = clock.as_ref().map_or(0, |c| c.cl);
     let all = inc.cells.len() as u64 + u64::from(inc.sentinel.is_some());
     if inc.cl < local {
@@ -168,7 +169,7 @@ fn merge_dead(
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
     let dead = RowClock::dead(inc.cl, dot);
-    log::set_clock(s, inc.table.tid, inc.key.borrow(), &dead, clock.is_some())?;
+    hand::put(s, inc.table.tid, inc.key, dead, clock.is_some())?;
     sink(inc.key, seq, 1);
     Ok(Outcome { applied: 1, stale: u64::from(clock.is_some()), ..Outcome::default() })
 }
@@ -191,7 +192,7 @@ fn merge_sentinel(
         return Ok(Outcome { superseded: 1, ..Outcome::default() });
     }
     clock.life = Some(dot);
-    log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
+    hand::put(s, inc.table.tid, inc.key, clock, true)?;
     sink(inc.key, dot.seq, 1);
     Ok(Outcome { applied: 1, ..Outcome::default() })
 }
@@ -231,7 +232,7 @@ fn merge_life(
         made.set(clock_cell(inc, cell)?);
     }
     made.settle(&inc.table.ids());
-    log::set_clock(s, inc.table.tid, inc.key.borrow(), &made, clock.is_some())?;
+    hand::put(s, inc.table.tid, inc.key, made, clock.is_some())?;
     s.memory.borrow_mut().rows_impacted += 1;
     let applied = fit.len() as u64 + u64::from(inc.sentinel.is_some());
     list(inc, fit, inc.sentinel, sink);
@@ -283,18 +284,22 @@ fn merge_cells(
         }
         if winners.len() == inc.table.cols.len() {
             clock.base = None;
+        }
+        // Every cell came, at once or one by one: they may have come from one transaction.
+        if clock.base.is_none() && clock.over.len() >= inc.table.cols.len() {
             clock.settle(&inc.table.ids());
         }
-        log::set_clock(s, inc.table.tid, inc.key.borrow(), &clock, true)?;
+        hand::put(s, inc.table.tid, inc.key, clock, true)?;
         s.memory.borrow_mut().rows_impacted += 1;
         list(inc, &winners, None, sink);
         drop_lost(s, inc, &winners)?;
         out.applied += winners.len() as u64;
         out.stale += 1;
     }
-    if let Some(seq) = inc.sentinel {
-        let dot = Dot { txn: inc.txn, seq };
-        out.add(merge_sentinel(s, inc, clock, dot, sink)?);
+    if let Some(seq) = inc.sentinel
+        && let Some(clock) = hand::take(s, inc.table.tid, inc.key)?
+    {
+        out.add(merge_sentinel(s, inc, clock, Dot { txn: inc.txn, seq }, sink)?);
     }
     Ok(out)
 }

@@ -15,6 +15,7 @@
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `single`    | one change that arrives by itself                                  |
 //! | `merger`    | one row's incoming changes meet the row                            |
+//! | `hand`      | the clock of the row that changes arrive for one by one             |
 //! | `unchecked` | merging past CHECK constraints                                     |
 //! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
@@ -33,6 +34,8 @@
 //! | `rebuilt`   | tables that were built anew                                        |
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
+//! | `forks`     | two files that write as one site                                   |
+//! | `horizon`   | who lacks what was cleaned up, or cleaned up what we lack          |
 //! | `digest`    | `crsql_digest()`                                                   |
 //! | `check`     | `crsql_check()`                                                    |
 //! | `config`    | settings                                                           |
@@ -53,7 +56,9 @@ pub mod feed;
 pub mod flush;
 pub mod forks;
 pub mod guard;
+pub mod hand;
 pub mod held;
+pub mod horizon;
 pub mod identity;
 pub mod log;
 pub mod memory;

@@ -2,97 +2,124 @@
 //! acknowledged of what is here. Presenting a vector is an acknowledgement, and so is the header
 //! of a changeset, which carries the sender's vector.
 
+use std::collections::BTreeMap;
+
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
 use crate::words::ranges::RangeSet;
-use crate::words::vector::Vector;
+use crate::words::value::ValueRef;
+use crate::words::vector::{Span, Vector};
 
-const STANDING: Fixed = Fixed(100, "SELECT pulled, acked FROM crsql_peers WHERE site_id = ?1");
-const PULLED: Fixed = Fixed(
+const STANDING: Fixed =
+    Fixed(100, "SELECT pulled, acked, last_error FROM crsql_peers WHERE site_id = ?1");
+const NOTE: Fixed = Fixed(
     101,
-    "INSERT INTO crsql_peers(site_id, pulled, pulled_at) VALUES(?1, ?2, ?3)
-     ON CONFLICT(site_id) DO UPDATE SET pulled = ?2, pulled_at = ?3",
-);
-const ACKED: Fixed = Fixed(
-    102,
-    "INSERT INTO crsql_peers(site_id, acked, acked_at) VALUES(?1, ?2, ?3)
-     ON CONFLICT(site_id) DO UPDATE SET acked = ?2, acked_at = ?3",
+    "INSERT INTO crsql_peers(site_id, pulled, pulled_at, acked, acked_at)
+     VALUES(?1, ?2, iif(?2 IS NULL, NULL, ?4), ?3, iif(?3 IS NULL, NULL, ?4))
+     ON CONFLICT(site_id) DO UPDATE SET
+      pulled = coalesce(?2, pulled), pulled_at = iif(?2 IS NULL, pulled_at, ?4),
+      acked = coalesce(?3, acked), acked_at = iif(?3 IS NULL, acked_at, ?4)",
 );
 const FAILED: Fixed = Fixed(
     103,
     "INSERT INTO crsql_peers(site_id, last_error, last_error_at) VALUES(?1, ?2, ?3)
      ON CONFLICT(site_id) DO UPDATE SET last_error = ?2, last_error_at = ?3",
 );
-const FINE: Fixed = Fixed(
-    105,
-    "UPDATE crsql_peers SET last_error = NULL, last_error_at = NULL
-     WHERE site_id = ?1 AND last_error IS NOT NULL",
-);
+const FINE: Fixed =
+    Fixed(105, "UPDATE crsql_peers SET last_error = NULL, last_error_at = NULL WHERE site_id = ?1");
 const ACKED_ALL: Fixed = Fixed(104, "SELECT acked FROM crsql_peers WHERE acked IS NOT NULL");
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Pulled,
-    Acked,
-}
+/// What a peer is known to have had or to have: versions by site.
+type Seen = BTreeMap<SiteId, Vec<Span>>;
 
-/// We have what the maker of this vector had.
-pub fn pulled(s: &Session, vector: &Vector) -> Result<()> {
-    note(s, vector, Which::Pulled)?;
-    let Some(peer) = vector.site else { return Ok(()) };
-    let mut stmt = s.cache.fixed(FINE)?;
-    stmt.bind_blob(1, &peer)?;
-    stmt.run()
-}
-
-/// The maker of this vector has what it says.
+/// The maker of the vector has what it says.
 pub fn acknowledged(s: &Session, vector: &Vector) -> Result<()> {
-    note(s, vector, Which::Acked)
+    let Some(peer) = peer_of(s, vector)? else { return Ok(()) };
+    let Some(acked) = standing(s, &peer, None, &vector.seen)?.acked else { return Ok(()) };
+    note(s, &peer, None, Some(&acked))
+}
+
+/// The maker of the vector has what it says, and we have all that it gave us.
+pub fn exchanged(s: &Session, vector: &Vector, pulled: &Seen) -> Result<()> {
+    let Some(peer) = peer_of(s, vector)? else { return Ok(()) };
+    let new = standing(s, &peer, Some(pulled), &vector.seen)?;
+    if new.pulled.is_some() || new.acked.is_some() {
+        note(s, &peer, new.pulled.as_deref(), new.acked.as_deref())?;
+    }
+    if new.failed {
+        let mut stmt = s.cache.fixed(FINE)?;
+        stmt.bind_blob(1, &peer)?;
+        stmt.run()?;
+    }
+    Ok(())
 }
 
 /// Whether a vector acknowledges more than is noted of its maker.
 pub fn is_news(s: &Session, vector: &Vector) -> Result<bool> {
-    Ok(joined(s, vector, Which::Acked)?.is_some())
+    let Some(peer) = peer_of(s, vector)? else { return Ok(false) };
+    Ok(standing(s, &peer, None, &vector.seen)?.acked.is_some())
 }
 
-/// Joins what the vector says to what is known already; writes only what changed.
-fn note(s: &Session, vector: &Vector, which: Which) -> Result<()> {
-    let Some((peer, joined)) = joined(s, vector, which)? else { return Ok(()) };
-    let sql = if which == Which::Pulled { PULLED } else { ACKED };
-    let mut stmt = s.cache.fixed(sql)?;
-    stmt.bind_blob(1, &peer)?;
-    stmt.bind_text(2, seen_json(&joined).as_bytes())?;
-    stmt.bind_text(3, clock::to_utc_text(s.now()).as_bytes())?;
+/// The maker of a vector, where that is another than this file.
+fn peer_of(s: &Session, vector: &Vector) -> Result<Option<SiteId>> {
+    let Some(peer) = vector.site else { return Ok(None) };
+    Ok(if s.own_id()? == peer { None } else { Some(peer) })
+}
+
+fn note(s: &Session, peer: &SiteId, pulled: Option<&str>, acked: Option<&str>) -> Result<()> {
+    let mut stmt = s.cache.fixed(NOTE)?;
+    stmt.bind_blob(1, peer)?;
+    for (i, said) in [(2, pulled), (3, acked)] {
+        stmt.bind(i, said.map_or(ValueRef::Null, |json| ValueRef::Text(json.as_bytes())))?;
+    }
+    stmt.bind_text(4, clock::to_utc_text(s.now()).as_bytes())?;
     stmt.run()
 }
 
-/// The maker of a vector, and what is known of it with what the vector says; None where that is
-/// nothing new.
-fn joined(s: &Session, vector: &Vector, which: Which) -> Result<Option<(SiteId, Vector)>> {
-    let Some(peer) = vector.site else { return Ok(None) };
-    if s.own_id()? == peer {
+/// What there is to note of a peer.
+struct News {
+    pulled: Option<String>,
+    acked: Option<String>,
+    /// Something went wrong with it last time.
+    failed: bool,
+}
+
+/// Joins what is known of a peer with what it says now.
+fn standing(s: &Session, peer: &SiteId, pulled: Option<&Seen>, acked: &Seen) -> Result<News> {
+    let mut stmt = s.cache.fixed(STANDING)?;
+    stmt.bind_blob(1, peer)?;
+    let there = stmt.step()?;
+    let before = |column| if there { stmt.value(column) } else { ValueRef::Null };
+    Ok(News {
+        pulled: pulled.map(|now| joined(before(0), now)).transpose()?.flatten(),
+        acked: joined(before(1), acked)?,
+        failed: there && !stmt.is_null(2),
+    })
+}
+
+/// What was known with what is said now, as the table holds it; None where that is nothing new.
+fn joined(before: ValueRef<'_>, now: &Seen) -> Result<Option<String>> {
+    let said = Vector { seen: now.clone(), ..Vector::default() };
+    let (ValueRef::Text(text) | ValueRef::Blob(text)) = before else {
+        return Ok(Some(said.seen_json()));
+    };
+    if said.seen_json().as_bytes() == text {
         return Ok(None);
     }
-    let mut stmt = s.cache.fixed(STANDING)?;
-    stmt.bind_blob(1, &peer)?;
-    let column = if which == Which::Pulled { 0 } else { 1 };
-    let there = stmt.step()? && !stmt.is_null(column);
-    let before = if there { read(stmt.text(column))? } else { Vector::default() };
-    drop(stmt);
+    let before = read(text)?;
     let mut joined = Vector { seen: before.seen.clone(), ..Vector::default() };
-    for (site, spans) in &vector.seen {
+    for (site, spans) in &said.seen {
         let theirs: RangeSet = spans.iter().map(|s| (s.lo, s.hi)).collect();
         let all = joined.seen_set(site).union(&theirs);
-        let stamp = |hi: u64| vector.stamp_at(site, hi).or(before.stamp_at(site, hi)).unwrap_or(0);
-        let spans =
-            all.iter().map(|(lo, hi)| crate::words::vector::Span { lo, hi, stamp: stamp(hi) });
+        let stamp = |hi: u64| said.stamp_at(site, hi).or(before.stamp_at(site, hi)).unwrap_or(0);
+        let spans = all.iter().map(|(lo, hi)| Span { lo, hi, stamp: stamp(hi) });
         joined.seen.insert(*site, spans.collect());
     }
-    let same = there && joined.seen == before.seen;
-    Ok(if same { None } else { Some((peer, joined)) })
+    let json = joined.seen_json();
+    Ok(if json.as_bytes() == text { None } else { Some(json) })
 }
 
 /// The last thing that went wrong with a peer.
@@ -127,13 +154,7 @@ pub fn acked_by_all(s: &Session, site: &SiteId) -> Result<Option<u64>> {
     Ok(least)
 }
 
-/// The part of a vector that the table holds: `{site: [[lo, hi, stamp], ...]}`.
-fn seen_json(vector: &Vector) -> String {
-    let whole = vector.to_json();
-    let json: serde_json::Value = serde_json::from_str(&whole).unwrap_or_default();
-    json.get("seen").map(ToString::to_string).unwrap_or_default()
-}
-
+/// A vector from the part of it that the table holds: `{site: [[lo, hi, stamp], ...]}`.
 fn read(text: &[u8]) -> Result<Vector> {
     let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
     Vector::from_json(&whole)

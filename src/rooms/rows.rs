@@ -4,6 +4,7 @@
 //! Our statements carry no `OR` clause: an explicit one would replace the conflict clauses of the
 //! application's own triggers.
 
+use super::hand;
 use super::session::Session;
 use crate::ground::cache::{Lease, Slot};
 use crate::ground::catalog::Table;
@@ -21,6 +22,7 @@ const RESET: u32 = 9;
 const WITH_CLOCK: u32 = 8;
 const CANONICAL: u32 = 14;
 const UNWATCHED: u32 = 15;
+const NEIGHBOURS: u32 = 16;
 
 /// Which columns a statement names, as the variant of its slot. Tables of up to 60 columns have
 /// one statement per set; wider ones name single columns or all.
@@ -66,6 +68,7 @@ pub const FIRST: i32 = 2;
 /// A row's clock, whether the row is missing, and its replicated columns in the order of
 /// `table.cols`; None where it has no clock. One statement, for the feed.
 pub fn read_with_clock<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<Option<Lease<'s>>> {
+    hand::settle(s)?;
     let mut stmt = s.cache.get(Slot(table.tid, WITH_CLOCK, u64::from(table.shape)), || {
         let int = matches!(key, Key::Int(_));
         let keys = table.keys.iter().enumerate().map(|(i, k)| match int {
@@ -87,6 +90,32 @@ pub fn read_with_clock<'s>(s: &'s Session, table: &Table, key: &Key) -> Result<O
         bind_key(&mut stmt, key, 2)?;
     }
     Ok(if stmt.step()? { Some(stmt) } else { None })
+}
+
+/// In the rows of `read_neighbours`, the position of the key; the columns follow it.
+pub const KEY: i32 = 2;
+
+/// The same as `read_with_clock` for integer keys from one to another, ascending. It stands before
+/// the first row.
+pub fn read_neighbours<'s>(
+    s: &'s Session,
+    table: &Table,
+    first: i64,
+    last: i64,
+) -> Result<Lease<'s>> {
+    let mut stmt = s.cache.get(Slot(table.tid, NEIGHBOURS, u64::from(table.shape)), || {
+        let key = table.keys.first().map_or("1".to_string(), |k| format!("t.{}", ident(&k.name)));
+        let cols: String = table.cols.iter().map(|c| format!(", t.{}", ident(&c.name))).collect();
+        format!(
+            "SELECT c.clock, {key} IS NULL, c.key{cols} FROM main.{} c LEFT JOIN main.{} t
+             ON {key} = c.key WHERE c.key BETWEEN ?1 AND ?2 ORDER BY c.key",
+            table.clock(),
+            ident(&table.name)
+        )
+    })?;
+    stmt.bind_int(1, first)?;
+    stmt.bind_int(2, last)?;
+    Ok(stmt)
 }
 
 /// A cell to write: the position in `table.cols`, and the value.

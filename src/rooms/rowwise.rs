@@ -3,8 +3,7 @@
 
 use std::rc::Rc;
 
-use super::feed::HeldChange;
-use super::held::Whole;
+use super::held::One;
 use super::session::Session;
 use super::single;
 use super::{alter, flush, guard, identity, log, merger, omits};
@@ -16,7 +15,7 @@ use crate::words::value::ValueRef;
 
 /// Takes the values of the nine columns, and of the hidden stamp at `STAMP`.
 pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
-    let whole = parse(args)?;
+    let one = parse(args)?;
     if !s.installed()? {
         return Err(Error::refused(
             "this database has no replicated table yet; call crsql_as_crr first",
@@ -25,48 +24,53 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
     s.enlist()?;
     if s.memory.borrow().events.len() > s.memory.borrow().flushed[0] {
         flush::flush(s)?;
+        s.installed()?;
     }
-    alter::reconcile(s)?;
-    guard::ensure(s)?;
-    let own = s.own()?;
-    if whole.site == s.site_id(own)? {
-        let ours = is_ours(s, own, &whole)?;
-        if ours && !is_wanted(s, own, &whole)? {
+    if !guard::is_ready(s) {
+        flush::flush(s)?;
+        alter::reconcile(s)?;
+        guard::ensure(s)?;
+    }
+    let (own, id) = s.own_site()?;
+    if one.site == id {
+        let ours = is_ours(s, own, &one)?;
+        if ours && !is_wanted(s, own, one.version)? {
             return Ok(());
         }
         if !ours {
+            flush::flush(s)?;
             identity::retire(s, MAX_COUNT)?;
             s.unsure.set(Some(own));
         }
     }
-    single::merge_change(s, &whole, None).map(|_| ())
+    single::merge_change(s, &one, None).map(|_| ())
 }
 
 /// Whether a change of our own site is one that this file made. Above our newest version, or with
 /// another stamp, somebody else made it who writes as our site.
-fn is_ours(s: &Session, own: u32, w: &Whole) -> Result<bool> {
-    if w.version > log::head(s)?.version {
+fn is_ours(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
+    if c.version > log::head(s)?.version {
         return Ok(false);
     }
     let stamp =
-        log::record(s, Txn { site: own, version: w.version })?.map_or(0, |r| r.cell_stamp());
-    let told = if w.change.cid == merger::SENTINEL { w.stamp } else { w.change.col_version };
+        log::record(s, Txn { site: own, version: c.version })?.map_or(0, |r| r.cell_stamp());
+    let told = if c.cid == merger::SENTINEL { c.stamp } else { c.col_version };
     Ok(stamp == 0 || told == 0 || stamp == told)
 }
 
 /// Whether it was ours and its table, which was taken out in between, wants it back.
-fn is_wanted(s: &Session, own: u32, w: &Whole) -> Result<bool> {
+fn is_wanted(s: &Session, own: u32, version: u64) -> Result<bool> {
     let wanted = omits::wanted(s)?;
-    Ok(wanted.get(&own).is_some_and(|set| set.contains(w.version)))
+    Ok(wanted.get(&own).is_some_and(|set| set.contains(version)))
 }
 
 /// The position of the hidden column `stamp`.
 pub const STAMP: usize = 10;
 
-fn parse(args: Args<'_>) -> Result<Whole> {
+fn parse(args: Args<'_>) -> Result<One<'_>> {
     let text = |i: usize, name: &str| match args.get(i) {
         ValueRef::Text(t) => match std::str::from_utf8(t) {
-            Ok(t) => Ok(t.to_string()),
+            Ok(t) => Ok(t),
             Err(_) => Err(wrong(name, "UTF-8 text", args.get(i))),
         },
         v => Err(wrong(name, "text", v)),
@@ -84,8 +88,10 @@ fn parse(args: Args<'_>) -> Result<Whole> {
     let ValueRef::Blob(pk) = args.get(1) else {
         return Err(wrong("pk", "a blob", args.get(1)));
     };
-    pack::unpack(pk)
-        .map_err(|e| Error::rejected(format!("crsql_changes.pk for table {table}: {}", e.text)))?;
+    if pack::unpack_int(pk).is_none() {
+        let named = |e: Error| format!("crsql_changes.pk for table {table}: {}", e.text);
+        pack::unpack(pk).map_err(|e| Error::rejected(named(e)))?;
+    }
     let cid = text(2, "cid")?;
     let ValueRef::Blob(site) = args.get(6) else {
         return Err(wrong("site_id", "a blob of 16 bytes", args.get(6)));
@@ -112,16 +118,14 @@ fn parse(args: Args<'_>) -> Result<Whole> {
         ValueRef::Null => 0,
         _ => count(STAMP, "stamp", 0, MAX_COUNT)?,
     };
-    Ok(Whole {
-        change: HeldChange {
-            table,
-            pk: pk.to_vec(),
-            cid,
-            val: args.get(3).to_owned(),
-            col_version,
-            cl,
-            seq: count(8, "seq", 0, MAX_COUNT)?,
-        },
+    Ok(One {
+        table,
+        pk,
+        cid,
+        val: args.get(3),
+        col_version,
+        cl,
+        seq: count(8, "seq", 0, MAX_COUNT)?,
         site,
         version: count(5, "db_version", 1, MAX_COUNT)?,
         stamp,

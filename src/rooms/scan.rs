@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use super::coverage;
+use super::durable;
 use super::export;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
@@ -14,40 +15,72 @@ use crate::ground::cache::Fixed;
 use crate::ground::catalog::Table;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::Result;
-use crate::words::value::{Value, ValueRef};
+use crate::words::value::ValueRef;
 
 const SITES: Fixed = Fixed(140, "SELECT ordinal FROM crsql_sites ORDER BY site_id");
 
 /// One row of `crsql_changes`.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// The table's name.
-    pub table: Rc<str>,
-    /// The packed key.
-    pub pk: Rc<[u8]>,
-    /// The column, or the sentinel.
-    pub cid: Rc<str>,
-    /// The value.
-    pub val: Value,
-    /// The stamp, or the causal length of a sentinel.
-    pub col_version: u64,
-    /// The site's version.
-    pub db_version: u64,
-    /// The site.
-    pub site: SiteId,
-    /// The row's causal length.
-    pub cl: u64,
-    /// The place in the transaction.
-    pub seq: u64,
-    /// The stamp of the transaction.
-    pub stamp: u64,
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    of: &'a Group,
+    cell: &'a Cell,
 }
 
-impl Change {
+impl Row<'_> {
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.of.labels.table
+    }
+
+    /// The packed key.
+    pub fn pk(&self) -> &[u8] {
+        &self.of.pk
+    }
+
+    /// The column, or the sentinel.
+    pub fn cid(&self) -> &str {
+        self.of.labels.columns.get(self.cell.at).map_or(SENTINEL, String::as_str)
+    }
+
+    /// The value.
+    pub fn val(&self) -> ValueRef<'_> {
+        self.of.value(self.cell)
+    }
+
+    /// The stamp, or the causal length of a sentinel.
+    pub fn col_version(&self) -> u64 {
+        self.cell.col_version
+    }
+
+    /// The site's version.
+    pub fn db_version(&self) -> u64 {
+        self.of.version
+    }
+
+    /// The site.
+    pub fn site(&self) -> &SiteId {
+        &self.of.site
+    }
+
+    /// The row's causal length.
+    pub fn cl(&self) -> u64 {
+        self.of.cl
+    }
+
+    /// The place in the transaction.
+    pub fn seq(&self) -> u64 {
+        self.cell.seq
+    }
+
+    /// The stamp of the transaction.
+    pub fn stamp(&self) -> u64 {
+        self.of.stamp
+    }
+
     /// A number of its own: its site, version and place, hashed.
     pub fn rowid(&self) -> i64 {
-        let site = u128::from_be_bytes(self.site);
-        let words = [(site >> 64) as u64, site as u64, self.db_version, self.seq];
+        let site = u128::from_be_bytes(self.of.site);
+        let words = [(site >> 64) as u64, site as u64, self.of.version, self.cell.seq];
         let mixed = words.into_iter().fold(0u64, |hash, word| {
             let mut z = (hash ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -70,227 +103,309 @@ pub enum Order {
     Site,
 }
 
-struct Stream {
-    site: u32,
-    id: SiteId,
-    ranges: VecDeque<(u64, u64)>,
-    reader: Option<TxnReader>,
-    /// The changes of the item that comes next.
-    head: Vec<Change>,
-    labels: Labels,
+/// The changes of one row that one transaction made, by place.
+#[derive(Clone, Default)]
+struct Group {
+    labels: Rc<Labels>,
+    pk: Vec<u8>,
+    site: SiteId,
+    version: u64,
+    stamp: u64,
+    cl: u64,
+    cells: Vec<Cell>,
+    /// The bytes of the cells' values.
+    bytes: Vec<u8>,
+}
+
+/// One of them. A position beyond the columns is the sentinel's.
+#[derive(Clone, Copy)]
+struct Cell {
+    at: usize,
+    seq: u64,
+    col_version: u64,
+    val: Kept,
+}
+
+/// A value; its bytes from one place to another are the group's.
+#[derive(Clone, Copy)]
+enum Kept {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(usize, usize),
+    Blob(usize, usize),
 }
 
 /// The names of a table and its columns, shared by all its changes.
 #[derive(Default)]
 struct Labels {
     of: Option<Rc<Table>>,
-    table: Rc<str>,
-    columns: Vec<Rc<str>>,
-    sentinel: Rc<str>,
+    table: String,
+    columns: Vec<String>,
 }
 
 impl Labels {
-    fn turn_to(&mut self, table: &Rc<Table>) {
-        if self.of.as_ref().is_some_and(|t| Rc::ptr_eq(t, table)) {
-            return;
-        }
-        self.of = Some(Rc::clone(table));
-        self.table = table.name.as_str().into();
-        self.columns = table.cols.iter().map(|c| c.name.as_str().into()).collect();
-        self.sentinel = SENTINEL.into();
+    fn of(table: &Rc<Table>) -> Rc<Self> {
+        Rc::new(Self {
+            of: Some(Rc::clone(table)),
+            table: table.name.clone(),
+            columns: table.cols.iter().map(|c| c.name.clone()).collect(),
+        })
     }
 }
 
-impl Stream {
-    /// Moves to the next item; false at the end.
-    fn advance(&mut self, s: &Session) -> Result<bool> {
-        loop {
-            if let Some(reader) = &mut self.reader {
-                self.head.clear();
-                match reader.next(s)? {
-                    Some(item) => {
-                        let (txn, record) = (reader.txn, &reader.record);
-                        flatten(&item, txn, self.id, record, &mut self.labels, &mut self.head)?;
-                        return Ok(true);
-                    }
-                    None => self.reader = None,
-                }
-            }
-            let Some((lo, hi)) = self.ranges.pop_front() else { return Ok(false) };
-            let Some(version) = log::next_version(s, self.site, lo.saturating_sub(1), hi)? else {
-                continue;
-            };
-            if version < hi {
-                self.ranges.push_front((version + 1, hi));
-            }
-            self.reader = TxnReader::open(s, Txn { site: self.site, version }, 0)?;
+impl Group {
+    fn value(&self, cell: &Cell) -> ValueRef<'_> {
+        let bytes = |from, to| self.bytes.get(from..to).unwrap_or_default();
+        match cell.val {
+            Kept::Null => ValueRef::Null,
+            Kept::Int(i) => ValueRef::Int(i),
+            Kept::Real(r) => ValueRef::Real(r),
+            Kept::Text(from, to) => ValueRef::Text(bytes(from, to)),
+            Kept::Blob(from, to) => ValueRef::Blob(bytes(from, to)),
         }
     }
 
+    fn push(&mut self, at: usize, seq: u64, col_version: u64, val: ValueRef<'_>) {
+        let from = self.bytes.len();
+        let val = match val {
+            ValueRef::Null => Kept::Null,
+            ValueRef::Int(i) => Kept::Int(i),
+            ValueRef::Real(r) => Kept::Real(r),
+            ValueRef::Text(b) => {
+                self.bytes.extend_from_slice(b);
+                Kept::Text(from, self.bytes.len())
+            }
+            ValueRef::Blob(b) => {
+                self.bytes.extend_from_slice(b);
+                Kept::Blob(from, self.bytes.len())
+            }
+        };
+        self.cells.push(Cell { at, seq, col_version, val });
+    }
+
+    /// Fills the group with what a transaction still says of a row.
+    fn take_row(&mut self, row: &RowChange<'_>, record: &log::Record) -> Result<()> {
+        if self.labels.of.as_ref().is_none_or(|t| !Rc::ptr_eq(t, row.table)) {
+            self.labels = Labels::of(row.table);
+        }
+        self.pk = row.key.pk()?;
+        self.cl = row.cl;
+        self.cells.clear();
+        self.bytes.clear();
+        if let Some(seq) = row.sentinel {
+            self.push(usize::MAX, seq, row.cl, ValueRef::Null);
+        }
+        for cell in row.cells {
+            let stamp = cell.stamp.unwrap_or(record.cell_stamp());
+            self.push(cell.at, cell.seq, stamp, row.value(cell));
+        }
+        if !self.cells.is_sorted_by_key(|c| c.seq) {
+            self.cells.sort_by_key(|c| c.seq);
+        }
+        Ok(())
+    }
+
+    /// Fills the group with a held change.
+    fn take_held(&mut self, h: &HeldChange) {
+        let columns = if h.cid == SENTINEL { Vec::new() } else { vec![h.cid.clone()] };
+        self.labels = Rc::new(Labels { of: None, table: h.table.clone(), columns });
+        self.pk.clone_from(&h.pk);
+        self.cl = h.cl;
+        self.cells.clear();
+        self.bytes.clear();
+        self.push(0, h.seq, h.col_version, h.val.as_ref());
+    }
+}
+
+/// So many rows of a transaction are read at once, but no more than `BYTES_AT_ONCE` of them.
+const ROWS_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: usize = 1 << 18;
+
+/// The changes of one site.
+struct Stream {
+    site: u32,
+    id: SiteId,
+    own: bool,
+    ranges: VecDeque<(u64, u64)>,
+    reader: Option<TxnReader>,
+    /// The groups that come next, and the position in the first of them.
+    heads: VecDeque<Group>,
+    at: usize,
+    /// Groups that were shown, to be filled again.
+    spare: Vec<Group>,
+}
+
+impl Stream {
+    fn new(site: u32, id: SiteId, own: bool, ranges: VecDeque<(u64, u64)>) -> Self {
+        let (reader, heads, spare) = (None, VecDeque::new(), Vec::new());
+        Self { site, id, own, ranges, reader, heads, at: 0, spare }
+    }
+
+    /// Moves to the next change; false at the end.
+    fn advance(&mut self, s: &Session) -> Result<bool> {
+        self.at += 1;
+        if self.heads.front().is_some_and(|group| self.at < group.cells.len()) {
+            return Ok(true);
+        }
+        self.at = 0;
+        self.spare.extend(self.heads.pop_front());
+        while self.heads.is_empty() {
+            if !self.read_on(s)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves to the first change; false where there is none.
+    fn begin(&mut self, s: &Session) -> Result<bool> {
+        while self.heads.is_empty() {
+            if !self.read_on(s)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the next rows; false at the end.
+    fn read_on(&mut self, s: &Session) -> Result<bool> {
+        if let Some(reader) = &mut self.reader {
+            let (record, version) = (reader.record.clone(), reader.txn.version);
+            let (id, heads, spare) = (self.id, &mut self.heads, &mut self.spare);
+            let mut bytes = 0;
+            let more = reader.read(s, ROWS_AT_ONCE, &mut |item| {
+                if bytes >= BYTES_AT_ONCE {
+                    return Ok(false);
+                }
+                let mut group = spare.pop().unwrap_or_default();
+                (group.site, group.version, group.stamp) = (id, version, record.stamp);
+                match item {
+                    Item::Row(row) => group.take_row(&row, &record)?,
+                    Item::Held(held) => group.take_held(held),
+                }
+                bytes += group.bytes.len();
+                heads.push_back(group);
+                Ok(true)
+            })?;
+            if !more {
+                self.reader = None;
+            }
+            return Ok(true);
+        }
+        let Some((lo, hi)) = self.ranges.pop_front() else { return Ok(false) };
+        let Some(version) = log::next_version(s, self.site, lo.saturating_sub(1), hi)? else {
+            return Ok(true);
+        };
+        if version < hi {
+            self.ranges.push_front((version + 1, hi));
+        }
+        if self.own {
+            durable::put_on_disk(s, self.site, version)?;
+        }
+        self.reader = TxnReader::open(s, Txn { site: self.site, version }, 0)?;
+        Ok(true)
+    }
+
+    fn row(&self) -> Option<Row<'_>> {
+        let of = self.heads.front()?;
+        Some(Row { of, cell: of.cells.get(self.at)? })
+    }
+
     fn place(&self) -> (u64, u64) {
-        let version = self.reader.as_ref().map_or(0, |r| r.txn.version);
-        (version, self.head.first().map_or(0, |c| c.seq))
+        self.row().map_or((0, 0), |row| (row.db_version(), row.seq()))
     }
 }
 
 /// A running scan.
 pub struct Scan {
     streams: Vec<Stream>,
+    /// The streams that wait, by the place of their next change.
     queue: BinaryHeap<Reverse<((u64, u64), usize)>>,
     order: Order,
-    next_stream: usize,
-    ready: VecDeque<Change>,
+    /// The stream whose change is shown.
+    current: usize,
 }
 
 impl Scan {
-    /// A scan of these transactions.
+    /// A scan of these transactions, at its first row.
     pub fn new(s: &Session, ranges: Ranges, order: Order) -> Result<Self> {
+        let own = s.own()?;
         let mut streams = Vec::with_capacity(ranges.len());
         for (site, ranges) in ranges {
-            let id = s.site_id(site)?;
-            streams.push(Stream {
-                site,
-                id,
-                ranges: ranges.into(),
-                reader: None,
-                head: Vec::new(),
-                labels: Labels::default(),
-            });
+            streams.push(Stream::new(site, s.site_id(site)?, site == own, ranges.into()));
         }
-        let mut scan = Self {
-            streams,
-            queue: BinaryHeap::new(),
-            order,
-            next_stream: 0,
-            ready: VecDeque::new(),
-        };
+        let mut scan = Self { streams, queue: BinaryHeap::new(), order, current: 0 };
         if order == Order::Version {
-            for i in 0..scan.streams.len() {
-                scan.enqueue(s, i)?;
+            for (i, stream) in scan.streams.iter_mut().enumerate() {
+                if stream.begin(s)? {
+                    scan.queue.push(Reverse((stream.place(), i)));
+                }
             }
+            scan.turn();
+        } else {
+            scan.find(s)?;
         }
         Ok(scan)
     }
 
-    /// A scan of rows that are known already.
-    pub fn of(changes: Vec<Change>) -> Self {
-        Self {
-            streams: Vec::new(),
-            queue: BinaryHeap::new(),
-            order: Order::Site,
-            next_stream: 0,
-            ready: changes.into(),
-        }
+    /// A scan of groups that are known already.
+    fn of(groups: Vec<Group>) -> Self {
+        let mut stream = Stream::new(0, SiteId::default(), false, VecDeque::new());
+        stream.heads = groups.into();
+        Self { streams: vec![stream], queue: BinaryHeap::new(), order: Order::Site, current: 0 }
     }
 
-    fn enqueue(&mut self, s: &Session, i: usize) -> Result<()> {
-        let Some(stream) = self.streams.get_mut(i) else { return Ok(()) };
-        if stream.advance(s)? {
-            let key = if self.order == Order::Version { stream.place() } else { (0, 0) };
-            self.queue.push(Reverse((key, i)));
+    /// A scan of nothing.
+    pub fn empty() -> Self {
+        Self::of(Vec::new())
+    }
+
+    /// The row that it shows; None at the end.
+    pub fn row(&self) -> Option<Row<'_>> {
+        self.streams.get(self.current)?.row()
+    }
+
+    /// Goes on to the next row.
+    pub fn next(&mut self, s: &Session) -> Result<()> {
+        let Some(stream) = self.streams.get_mut(self.current) else { return Ok(()) };
+        let more = stream.advance(s)?;
+        match self.order {
+            Order::Site if more => {}
+            Order::Site => {
+                self.current += 1;
+                self.find(s)?;
+            }
+            Order::Version => {
+                let place = stream.place();
+                let waits = self.queue.peek().is_some_and(|Reverse((next, _))| *next < place);
+                if more && !waits {
+                    return Ok(());
+                }
+                if more {
+                    self.queue.push(Reverse((place, self.current)));
+                }
+                self.turn();
+            }
         }
         Ok(())
     }
 
-    /// The next change.
-    pub fn next(&mut self, s: &Session) -> Result<Option<Change>> {
-        loop {
-            if let Some(change) = self.ready.pop_front() {
-                return Ok(Some(change));
+    /// Turns to the stream with the next place.
+    fn turn(&mut self) {
+        self.current = self.queue.pop().map_or(usize::MAX, |Reverse((_, i))| i);
+    }
+
+    /// Turns to the next stream that has anything.
+    fn find(&mut self, s: &Session) -> Result<()> {
+        while let Some(stream) = self.streams.get_mut(self.current) {
+            if stream.begin(s)? {
+                return Ok(());
             }
-            let Some(Reverse((_, i))) = self.queue.pop() else {
-                if self.order == Order::Version || self.next_stream >= self.streams.len() {
-                    return Ok(None);
-                }
-                let i = self.next_stream;
-                self.next_stream += 1;
-                self.enqueue(s, i)?;
-                continue;
-            };
-            let next = self.queue.peek().map(|Reverse((place, _))| *place);
-            let Some(stream) = self.streams.get_mut(i) else { return Ok(None) };
-            // A row's changes go up to where another site's next one comes before.
-            let upto = match next.filter(|_| self.order == Order::Version) {
-                Some(next) => stream.head.partition_point(|c| (c.db_version, c.seq) <= next).max(1),
-                None => stream.head.len(),
-            };
-            self.ready.extend(stream.head.drain(..upto.min(stream.head.len())));
-            if stream.head.is_empty() {
-                self.enqueue(s, i)?;
-            } else {
-                self.queue.push(Reverse((stream.place(), i)));
-            }
+            self.current += 1;
         }
+        Ok(())
     }
-}
-
-/// The changes that an item holds, by place.
-fn flatten(
-    item: &Item<'_>,
-    txn: Txn,
-    site: SiteId,
-    record: &log::Record,
-    labels: &mut Labels,
-    out: &mut Vec<Change>,
-) -> Result<()> {
-    match item {
-        Item::Held(h) => out.push(held_change(h, txn.version, site, record.stamp)),
-        Item::Row(row) => {
-            labels.turn_to(&row.table);
-            row_changes(row, txn.version, site, record, labels, out)?;
-        }
-    }
-    Ok(())
-}
-
-fn held_change(h: &HeldChange, version: u64, site: SiteId, stamp: u64) -> Change {
-    Change {
-        table: h.table.as_str().into(),
-        pk: h.pk.as_slice().into(),
-        cid: h.cid.as_str().into(),
-        val: h.val.clone(),
-        col_version: h.col_version,
-        db_version: version,
-        site,
-        cl: h.cl,
-        seq: h.seq,
-        stamp,
-    }
-}
-
-fn row_changes(
-    row: &RowChange<'_>,
-    version: u64,
-    site: SiteId,
-    record: &log::Record,
-    labels: &Labels,
-    out: &mut Vec<Change>,
-) -> Result<()> {
-    let pk: Rc<[u8]> = row.key.pk()?.into();
-    let change = |cid: &Rc<str>, val: Value, col_version: u64, seq: u64| Change {
-        table: Rc::clone(&labels.table),
-        pk: Rc::clone(&pk),
-        cid: Rc::clone(cid),
-        val,
-        col_version,
-        db_version: version,
-        site,
-        cl: row.cl,
-        seq,
-        stamp: record.stamp,
-    };
-    if let Some(seq) = row.sentinel {
-        out.push(change(&labels.sentinel, Value::Null, row.cl, seq));
-    }
-    for cell in &row.cells {
-        let Some(name) = labels.columns.get(cell.at) else { continue };
-        let stamp = cell.stamp.unwrap_or(record.cell_stamp());
-        out.push(change(name, row.value(cell).to_owned(), stamp, cell.seq));
-    }
-    if !out.is_sorted_by_key(|c| c.seq) {
-        out.sort_by_key(|c| c.seq);
-    }
-    Ok(())
 }
 
 /// All sites with records in the log.
@@ -304,8 +419,8 @@ pub fn sites(s: &Session) -> Result<Vec<u32>> {
 }
 
 /// The changes of one row, by version and place.
-pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
-    let mut out = Vec::new();
+pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Scan> {
+    let mut groups = Vec::new();
     if let Some(table) = s.named(table)?
         && let Ok(key) = crate::words::key::Key::from_pk(table.kind, table.keys.len(), pk)
         && let Some(clock) = log::clock_of(s, table.tid, key.borrow())?
@@ -314,30 +429,37 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Vec<Change>> {
         txns.extend(table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn));
         txns.sort_unstable();
         txns.dedup();
-        let mut labels = Labels::default();
-        labels.turn_to(&table);
         for txn in txns {
             let Some(record) = log::record(s, txn)? else { continue };
-            if let Some(row) = feed::of_row(s, &table, &key, txn)? {
-                let mut of_txn = Vec::new();
-                let site = s.site_id(txn.site)?;
-                row_changes(&row, txn.version, site, &record, &labels, &mut of_txn)?;
-                out.append(&mut of_txn);
-            }
+            let (site, version, stamp) = (s.site_id(txn.site)?, txn.version, record.stamp);
+            feed::of_row(s, &table, &key, txn, |row| {
+                let mut group = Group { site, version, stamp, ..Group::default() };
+                group.take_row(&row, &record)?;
+                groups.push(group);
+                Ok(())
+            })?;
         }
     }
     for (h, version, site, stamp) in super::held::of_row(s, table, pk)? {
-        out.push(held_change(&h, version, site, stamp));
+        let mut group = Group { site, version, stamp, ..Group::default() };
+        group.take_held(&h);
+        groups.push(group);
     }
-    out.sort_by_key(|c| (c.db_version, c.seq));
-    Ok(out)
+    // The changes of different sites may have to take turns.
+    let mut single: Vec<Group> = Vec::new();
+    for group in &groups {
+        let alone = |cell| Group { cells: vec![cell], ..group.clone() };
+        single.extend(group.cells.iter().copied().map(alone));
+    }
+    single.sort_by_key(|g| (g.version, g.cells.first().map(|c| c.seq)));
+    Ok(Scan::of(single))
 }
 
 /// What this file has seen and the vector has not: whole transactions, site by site.
 pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
     export::meet_if_possible(s, &vector)?;
-    let missing = coverage::missing(s, &vector)?;
+    let missing = s.snapshot(|| durable::promised(s, coverage::missing(s, &vector)?))?;
     let ranges = missing
         .into_iter()
         .map(|(site, spans)| (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect()));

@@ -41,8 +41,10 @@ pub struct Session {
     /// A site that this file was until an exchange row by row showed a fork: what that exchange
     /// left out because the site was thought to be ours is still missing.
     pub unsure: Cell<Option<u32>>,
-    /// What was last read of the file's coverage, and at which data version.
-    pub known: RefCell<Option<(u32, Rc<Known>)>>,
+    /// What was last read of the file's coverage.
+    pub known: RefCell<Option<Rc<Known>>>,
+    /// An own site, and the version up to which this connection has put it on the disk.
+    pub durable: Cell<(u32, u64)>,
     /// How many savepoints of ours are open.
     depth: Cell<u32>,
     /// A merge runs: how deep.
@@ -73,6 +75,7 @@ impl Session {
             guarded: Cell::new((-1, 0)),
             unsure: Cell::new(None),
             known: RefCell::default(),
+            durable: Cell::default(),
             depth: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
@@ -129,12 +132,26 @@ impl Session {
 
     /// The ordinal of this file's own site.
     pub fn own(&self) -> Result<u32> {
-        store::own_ordinal(&self.cache)
+        self.own_site().map(|(ordinal, _)| ordinal)
     }
 
     /// This file's own site.
     pub fn own_id(&self) -> Result<SiteId> {
-        self.site_id(self.own()?)
+        self.own_site().map(|(_, id)| id)
+    }
+
+    /// Both. A transaction that knows us asks once: only `identity.rs` changes the answer.
+    pub fn own_site(&self) -> Result<(u32, SiteId)> {
+        if let Some(own) = self.memory.borrow().own {
+            return Ok(own);
+        }
+        let ordinal = store::own_ordinal(&self.cache)?;
+        let own = (ordinal, self.site_id(ordinal)?);
+        let mut memory = self.memory.borrow_mut();
+        if memory.enlisted {
+            memory.own = Some(own);
+        }
+        Ok(own)
     }
 
     /// The site with this ordinal.

@@ -1,7 +1,7 @@
 //! One change that arrives by itself: row by row, or held until now. It finds its table, its key
 //! and its column here, or is held; then it meets the row as any other does (`merger.rs`).
 
-use super::held::{self, Whole};
+use super::held::{self, One};
 use super::log;
 use super::memory::Touch;
 use super::merger::{InCell, Incoming, Outcome, SENTINEL, merge_row};
@@ -15,25 +15,24 @@ use crate::words::key::Key;
 use crate::words::value::ValueRef;
 
 /// Merges one change that arrived by itself: row-wise, or held until now. The caller has flushed.
-pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Outcome> {
+pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<Outcome> {
     let one_held = Outcome { held: 1, ..Outcome::default() };
-    let hold = |reason: &str| held::hold(s, w, reason, peer).map(|_| one_held);
-    let c = &w.change;
-    let txn = Txn { site: s.sites.intern(&s.cache, &w.site)?, version: w.version };
+    let hold = |reason: &str| held::hold(s, &c.to_whole(), reason, peer).map(|_| one_held);
+    let txn = Txn { site: s.sites.intern(&s.cache, &c.site)?, version: c.version };
     let sentinel = c.cid == SENTINEL;
-    let cell_stamp = if sentinel { w.stamp } else { c.col_version };
+    let cell_stamp = if sentinel { c.stamp } else { c.col_version };
     if let Some(ms) = too_far_ahead(s, cell_stamp)? {
         // What is held is served onward, by the record of its transaction.
         ensure_record(s, txn, 0)?;
         return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
     }
     // The lowest stamp is that of cells, not of their transaction.
-    let told = cell_stamp.max(w.stamp);
+    let told = cell_stamp.max(c.stamp);
     let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
-    let Some(table) = s.named(&c.table)? else {
+    let Some(table) = s.named(c.table)? else {
         return hold(&format!("{}{} here", held::NO_TABLE, c.table));
     };
-    let key = match Key::from_pk(table.kind, table.keys.len(), &c.pk) {
+    let key = match Key::from_pk(table.kind, table.keys.len(), c.pk) {
         Ok(key) => key,
         Err(e) => return hold(&format!("table {}: {}", table.name, e.text)),
     };
@@ -42,11 +41,11 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
     }
     let mut cells = Vec::new();
     if !sentinel {
-        let Some(at) = table.column(&c.cid) else {
+        let Some(at) = table.column(c.cid) else {
             return hold(&format!("table {} has no column {} here", table.name, c.cid));
         };
         if c.col_version > 0 {
-            cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val.as_ref() });
+            cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val });
         }
     }
     let inc = Incoming {
@@ -54,7 +53,7 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
         key: &key,
         cl: c.cl,
         txn,
-        site: w.site,
+        site: c.site,
         stamp: record,
         sentinel: sentinel.then_some(c.seq),
         cells: &cells,
@@ -72,6 +71,9 @@ pub fn merge_change(s: &Session, w: &Whole, peer: Option<&SiteId>) -> Result<Out
 
 /// Why a key cannot be stored as it is, or None where it can.
 pub fn key_obstacle(table: &Table, key: &Key) -> Result<Option<String>> {
+    if let Key::Int(_) = key {
+        return Ok(None);
+    }
     let values = key.values()?;
     for (col, v) in table.keys.iter().zip(&values) {
         let real =
@@ -91,6 +93,10 @@ pub fn key_obstacle(table: &Table, key: &Key) -> Result<Option<String>> {
 
 /// How far a stamp is ahead of our clock, in milliseconds, where that is more than the bound.
 pub fn too_far_ahead(s: &Session, stamp: u64) -> Result<Option<u64>> {
+    // What the open transaction merged was looked at.
+    if stamp <= s.memory.borrow().saw {
+        return Ok(None);
+    }
     let ahead = clock::ahead_ms(stamp, s.now());
     if ahead < 1000 {
         return Ok(None);

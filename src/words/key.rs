@@ -39,6 +39,9 @@ impl Key {
 
     /// The key whose wire packing this is. Values are brought into canonical form.
     pub fn from_pk(kind: KeyKind, columns: usize, pk: &[u8]) -> Result<Key> {
+        if let (KeyKind::Int, 1, Some(i)) = (kind, columns, pack::unpack_int(pk)) {
+            return Ok(Key::Int(i));
+        }
         let values = pack::unpack(pk)?;
         if values.len() != columns {
             return Err(Error::rejected(format!(

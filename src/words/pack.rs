@@ -107,6 +107,16 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<ValueRef<'_>>> {
     }
 }
 
+/// The integer where this is the packing of one INTEGER; None for any other bytes.
+pub fn unpack_int(bytes: &[u8]) -> Option<i64> {
+    let (1, rest) = bytes.split_first()? else { return None };
+    let mut r = Reader::new(rest);
+    match column(&mut r) {
+        Ok(ValueRef::Int(i)) if r.is_empty() => Some(i),
+        _ => None,
+    }
+}
+
 fn cut() -> Error {
     Error::rejected("a packed key ends in the middle of a column")
 }

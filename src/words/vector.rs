@@ -143,6 +143,12 @@ impl Vector {
         (span.stamp != 0).then_some(span.stamp)
     }
 
+    /// What was seen, as the JSON of the vector's `seen`.
+    pub fn seen_json(&self) -> String {
+        let seen = self.seen.iter().filter(|(_, spans)| !spans.is_empty());
+        sites_json(seen.map(|(site, spans)| (site, spans_json(spans))))
+    }
+
     /// The vector in its one JSON form.
     pub fn to_json(&self) -> String {
         let mut out = String::from("{");
@@ -151,12 +157,11 @@ impl Vector {
             let closed = self.closed.iter();
             let closed =
                 closed.map(|(site, c)| (site, format!("[{},{},{}]", c.at, c.stamp, c.from)));
-            put_sites(&mut out, "closed", closed);
-            out.push(',');
+            let _ = write!(out, "\"closed\":{},", sites_json(closed));
         }
         let _ = write!(out, "\"epoch\":{},\"formats\":[{oldest},{newest}],", self.epoch);
         let horizon = self.horizon.iter().map(|(site, version)| (site, version.to_string()));
-        put_sites(&mut out, "horizon", horizon);
+        let _ = write!(out, "\"horizon\":{}", sites_json(horizon));
         let scope = Json::from(self.scope.as_str());
         let _ = write!(out, ",\"now\":{},", self.now);
         if !self.omits.is_empty() {
@@ -168,12 +173,10 @@ impl Vector {
         if !self.parts.is_empty() {
             let parts =
                 self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
-            put_sites(&mut out, "parts", parts);
-            out.push(',');
+            let _ = write!(out, "\"parts\":{},", sites_json(parts));
         }
         let _ = write!(out, "\"scope\":{scope},");
-        let seen = self.seen.iter().filter(|(_, spans)| !spans.is_empty());
-        put_sites(&mut out, "seen", seen.map(|(site, spans)| (site, spans_json(spans))));
+        let _ = write!(out, "\"seen\":{}", self.seen_json());
         let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
         let _ = write!(out, ",\"site\":{site},\"v\":{VERSION}}}");
         out
@@ -238,13 +241,14 @@ fn bad(why: impl AsRef<str>) -> Error {
     Error::rejected(format!("this is not a vector that crsql_vector() made: {}", why.as_ref()))
 }
 
-fn put_sites<'a>(out: &mut String, name: &str, values: impl Iterator<Item = (&'a Site, String)>) {
-    let _ = write!(out, "\"{name}\":{{");
+fn sites_json<'a>(values: impl Iterator<Item = (&'a Site, String)>) -> String {
+    let mut out = String::from("{");
     for (n, (site, value)) in values.enumerate() {
         let comma = if n == 0 { "" } else { "," };
         let _ = write!(out, "{comma}\"{}\":{value}", hex16(site));
     }
     out.push('}');
+    out
 }
 
 fn spans_json(spans: &[Span]) -> String {

@@ -7,6 +7,7 @@ pub mod clock;
 #[path = "../shell/mod.rs"]
 pub mod shell;
 pub mod sync;
+pub mod syncs;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, LoadExtensionGuard};
