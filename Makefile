@@ -22,7 +22,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick fuzz valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick fuzz matrix valgrind clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-quick: build ## the benchmarks, small and fast
 
 fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
 	$(CARGO) run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(SECONDS)
+
+matrix: build ## tests/sql with SQLite 3.38 to 3.54, page sizes, journal modes; MATRIX="3.46.0" for one
+	tests/matrix/run.sh "./$(LIBRARY)" $(MATRIX)
 
 valgrind: build need-sqlite3 ## the smoke script under valgrind: no bad access, no leak
 	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }

@@ -79,6 +79,32 @@ fn g2_seen_is_only_what_is_here_and_served_onward() {
     }
 }
 
+/// A first pull takes all that a peer has, which need not be all that there is: what it brings
+/// claims what is in it and no more, and what the taker had seen stays seen.
+#[test]
+fn g5_everything_that_a_peer_has_claims_only_that() {
+    let (a, relay) = two(T);
+    for n in 1..=9 {
+        run(&a, &format!("INSERT INTO t VALUES({n}, {n})"));
+    }
+    let s = site(&a);
+    apply(&relay, &changeset(&a, &has(&s, "[[3,5,0]]"), None).unwrap());
+    run(&relay, "INSERT INTO t VALUES(100, 'own')");
+    let (fresh, other) = two(T);
+    apply(&other, &changeset(&a, &has(&s, "[[1,3,0],[6,9,0]]"), None).unwrap());
+    for (db, wanted) in [(&fresh, "1-2 6-9"), (&other, "1-2 4-9")] {
+        apply(db, &everything(&relay));
+        assert_eq!(seen(db, &s), wanted);
+        assert_eq!(seen(db, &site(&relay)), "1-1");
+        // So it goes on asking for the rest, and gets it.
+        pull(db, &a);
+        assert_eq!(seen(db, &s), "1-9");
+    }
+    pull(&relay, &other);
+    pull(&a, &relay);
+    assert_equal(&[&a, &relay, &fresh, &other]);
+}
+
 /// An update that loses is seen; the winner travels on. Nobody asks for the loser again.
 #[test]
 fn g2_a_superseded_version_counts_as_seen() {

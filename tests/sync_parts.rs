@@ -142,10 +142,10 @@ fn f8_parts_obey_the_callers_transaction() {
     assert_equal(&[&a, &b]);
 }
 
-/// "Ask until the answer is NULL" never ended where the receiver could not count everything as seen:
-/// a site whose clock is ahead, versions of which the sender dropped a table. The same answer came
-/// for ever, and as it came first, nothing else ever did when answers were small. Now such things
-/// come last, and the loop that is documented ends when the vector stands still.
+/// "Ask until the answer is NULL" never ended where the receiver could not count everything as
+/// seen: a site whose clock is ahead, versions of which the sender dropped a table. The same answer
+/// came for ever, and as it came first, nothing else ever did when answers were small. Now such
+/// things come last, and the loop that is documented ends when the vector stands still.
 #[test]
 fn g2_a_pull_ends_and_brings_all_that_can_be_counted() {
     let sql = "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t');

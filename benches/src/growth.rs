@@ -1,7 +1,7 @@
 //! What must not grow: the cost of what is new as the table grows and as more sites become known,
 //! and the bookkeeping as the same rows are written again and again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
@@ -37,6 +37,13 @@ impl Sized {
         Ok(Self { conn, next: n + 1 })
     }
 
+    /// One that is there already.
+    fn again(path: &Path, lib: Lib<'_>) -> Result<Self> {
+        let conn = side::open(path, lib)?;
+        let last: i64 = conn.query_row("SELECT max(id) FROM t", [], |r| r.get(0))?;
+        Ok(Self { conn, next: last as usize + 1 })
+    }
+
     /// Inserts rows, `per` to a transaction.
     fn add(&mut self, n: usize, per: usize) -> Result<()> {
         let new = rows(self.next, n);
@@ -62,8 +69,8 @@ pub fn by_rows(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let large = Sized::new(run.path("large.db"), run.lib(), many)?;
     let (small, large) = writes(run, sheet, WRITE.0, small, large)?;
     as_rows(run, sheet, small, large, (PULL_ROWS.0, POLL_ROWS.0))?;
-    let small = Sized { conn: side::open(&run.path("small.db"), run.lib())?, next: few * 2 };
-    let large = Sized { conn: side::open(&run.path("large.db"), run.lib())?, next: many * 2 };
+    let small = Sized::again(&run.path("small.db"), run.lib())?;
+    let large = Sized::again(&run.path("large.db"), run.lib())?;
     as_sets(run, sheet, small, large)
 }
 

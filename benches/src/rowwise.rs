@@ -129,7 +129,8 @@ fn lying_ready(run: &Run, from: &Connection, before: i64) -> Result<Connection> 
     ready.execute_batch(&format!("CREATE TABLE changes({NINE})"))?;
     let mut read = from.prepare(SINCE)?;
     let mut rows = read.query([before])?;
-    let mut put = ready.prepare("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut put =
+        ready.prepare("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     while let Some(row) = rows.next()? {
         let values: Vec<Value> = (0..9).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
         put.execute(rusqlite::params_from_iter(values))?;

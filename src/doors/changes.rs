@@ -66,9 +66,9 @@ impl VTab for Changes {
             };
         }
         let since = plan.contains('v');
-        let by_site = !since && !(plan.contains('t') && plan.contains('p'));
+        let by_row = plan.contains('t') && plan.contains('p');
         for (at, (term, code)) in (1..).zip(terms) {
-            info.use_arg(term, at, code == 'v' || (code == 's' && by_site));
+            info.use_arg(term, at, code == 'v' || (code == 's' && !since && !by_row));
         }
         let order = info.order_by();
         let ascending = [DB_VERSION, SEQ];

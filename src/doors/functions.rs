@@ -7,7 +7,7 @@ use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
-    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity,
+    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity, ordered,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -51,6 +51,7 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_version", &[0], PURE, version),
     ("crsql_pack_columns", &[-1], PURE, pack_columns),
     ("crsql_fract_key_between", &[2], PURE, fract_key_between),
+    ("crsql_fract_as_ordered", &[-1], ON_REQUEST, fract_as_ordered),
     ("crsql_uuid7", &[0], ANYWHERE, uuid7),
     ("crsql_time", &[1], PURE, time),
 ];
@@ -244,6 +245,21 @@ fn fract_key_between(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Resu
     let made = fract::key_between(key(0)?, key(1)?)
         .map_err(|e| Error::new(e.code, format!("crsql_fract_key_between: {}", e.text)))?;
     out.text(&made);
+    Ok(())
+}
+
+/// NULL when it is done, as in cr-sqlite.
+fn fract_as_ordered(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    const CALL: &str = "crsql_fract_as_ordered";
+    if args.len() < 2 {
+        return Err(Error::refused(format!(
+            "{CALL} takes a table, the column that holds its order, and the columns that tell its \
+             lists apart, if any"
+        )));
+    }
+    let names: Vec<&str> = (1..args.len()).map(|i| text(CALL, args, i)).collect::<Result<_>>()?;
+    ordered::as_ordered(s, text(CALL, args, 0)?, &names)?;
+    out.null();
     Ok(())
 }
 

@@ -148,6 +148,8 @@ pub struct Catalog {
     version: Cell<i64>,
     thrown: Cell<i32>,
     installed: Cell<bool>,
+    /// The data version at which this connection, only reading, last found nothing changed.
+    read_at: Cell<Option<u32>>,
 }
 
 /// Which table has which name, in lower case, and which had it before.
@@ -168,7 +170,11 @@ impl Names {
 
 impl Catalog {
     /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
-    pub fn refresh(&self, cache: &Cache) -> Result<bool> {
+    pub fn refresh(&self, cache: &Cache, db: Db) -> Result<bool> {
+        let now = db.reading_at();
+        if now.is_some() && now == self.read_at.get() {
+            return Ok(self.installed.get());
+        }
         let (version, thrown) = store::schema_mark(cache)?;
         if version != self.version.get() || thrown != self.thrown.get() || !self.installed.get() {
             self.forget();
@@ -180,6 +186,7 @@ impl Catalog {
             self.version.set(version);
             self.thrown.set(thrown);
         }
+        self.read_at.set(now);
         Ok(self.installed.get())
     }
 
@@ -196,6 +203,7 @@ impl Catalog {
         self.last_named.borrow_mut().take();
         self.triggers.borrow_mut().take();
         self.asked.set(None);
+        self.read_at.set(None);
         self.version.set(-1);
     }
 

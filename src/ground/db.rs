@@ -19,6 +19,8 @@ const SYNC_NORMAL: c_int = 2;
 const FCNTL_VFS_POINTER: c_int = 27;
 /// The Julian day number of 1970-01-01, in milliseconds.
 const UNIX_EPOCH_JULIAN_MS: i64 = 210_866_760_000_000;
+/// `SQLITE_TXN_READ`
+const TXN_READ: c_int = 1;
 /// `SQLITE_TXN_WRITE`
 const TXN_WRITE: c_int = 2;
 
@@ -92,6 +94,14 @@ impl Db {
     pub fn in_write_txn(self) -> bool {
         // SAFETY: the connection is open.
         unsafe { api::txn_state(self.0, c"main".as_ptr()) == TXN_WRITE }
+    }
+
+    /// While the main database is only read by this connection: its data version, which says that
+    /// nothing in it has changed since it was the same.
+    pub fn reading_at(self) -> Option<u32> {
+        // SAFETY: the connection is open.
+        let reads = unsafe { api::txn_state(self.0, c"main".as_ptr()) == TXN_READ };
+        reads.then(|| self.data_version())
     }
 
     /// Whether the main database is read-only; nothing when SQLite does not know.

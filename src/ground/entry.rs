@@ -95,3 +95,36 @@ unsafe fn take(table: Table) -> Result<()> {
 fn dotted(version: c_int) -> String {
     format!("{}.{}.{}", version / 1_000_000, version / 1_000 % 1_000, version % 1_000)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// A host's routine table in which only the version can be asked for.
+    fn bare(version: extern "C" fn() -> c_int) -> [*const c_void; 256] {
+        let mut table = [std::ptr::null(); 256];
+        table[67] = version as *const c_void;
+        table
+    }
+
+    extern "C" fn old() -> c_int {
+        3_037_002
+    }
+
+    extern "C" fn new() -> c_int {
+        3_054_001
+    }
+
+    /// Called past the end of an old host's table, a function that is not there would end the
+    /// process; so the version comes first, and then every slot is looked at.
+    #[test]
+    fn l5_an_old_sqlite_is_refused_with_both_numbers() {
+        // SAFETY: the table has the slot of the version, which is all that is read of an old one.
+        let why = unsafe { take(bare(old).as_ptr()) }.unwrap_err();
+        assert_eq!(why.text, "crsql needs SQLite 3.38.0 or later; this host has 3.37.2");
+        // SAFETY: as above, and as long as a new one.
+        let why = unsafe { take(bare(new).as_ptr()) }.unwrap_err();
+        assert!(why.text.contains("3.54.1 is built without"), "{why}");
+    }
+}

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::session::Session;
-use super::{flush, held, omits, rebuilt};
+use super::{flush, held, omits, ordered, rebuilt};
 use crate::ground::catalog::{self, Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
@@ -25,6 +25,12 @@ pub fn reconcile(s: &Session) -> Result<()> {
     }
     settle_schema(s)?;
     held::retry(s)
+}
+
+/// Whether our tables are there and nothing stands between them and an answer: no transaction of
+/// ours is open, and the register agrees with the schema.
+pub fn is_settled(s: &Session) -> Result<bool> {
+    Ok(!s.memory.borrow().enlisted && s.installed()? && agrees(s)?)
 }
 
 /// Whether there is nothing to reconcile. What was found to agree stays so until the schema
@@ -274,6 +280,7 @@ pub fn forget_table(s: &Session, table: &Table) -> Result<()> {
 /// Forgets a table: what it held is omitted from now on.
 fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
     omits::table(s, tid, name)?;
+    ordered::drop_orphans(s)?;
     let mut stmt =
         s.db.prepare("UPDATE crsql_tables SET dropped = ?2 WHERE tid = ?1", Prep::Once)?;
     stmt.bind_int(1, i64::from(tid))?;
@@ -330,6 +337,7 @@ pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
         if !seen.altering.is_empty() {
             return Ok(());
         }
+        ordered::step_aside(s, &table)?;
         let update = format!("{}update", triggers::prefix(table.tid));
         for (name, _) in seen.texts.iter().filter(|(name, _)| name.starts_with(&update)) {
             s.db.exec(&format!("DROP TRIGGER main.{}", ident(name)))?;
@@ -364,6 +372,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         if rebuilt {
             rebuilt::reconcile_rows(s, &table)?;
         }
+        ordered::come_back(s, &table)?;
         reconcile(s)?;
         drop_clocks(s)?;
         settle_schema(s)?;

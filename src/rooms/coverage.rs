@@ -340,18 +340,20 @@ fn horizon(json: ValueRef<'_>) -> Result<BTreeMap<SiteId, u64>> {
 /// `crsql_vector()`: makes the identity where it can, and tries again what waited for a change of
 /// the schema or for the clock.
 pub fn ask(s: &Rc<Session>) -> Result<Vector> {
-    if !s.installed()? && identity::site_id(s)?.is_none() {
-        return vector(s);
+    let nothing_waits = |known: &Known| !known.held && known.closed.is_empty();
+    let told = s.snapshot(|| match alter::is_settled(s)? && nothing_waits(&*known(s)?) {
+        true => vector(s).map(Some),
+        false => Ok(None),
+    })?;
+    if let Some(told) = told {
+        return Ok(told);
     }
-    alter::reconcile_if_possible(s, "crsql_vector")?;
-    let waits = |known: &Known| known.held || !known.closed.is_empty();
-    let (waits, vector) = s.snapshot(|| Ok((waits(&*known(s)?), vector(s)?)))?;
-    if !waits {
-        return Ok(vector);
+    if identity::site_id(s)?.is_some() {
+        alter::reconcile_if_possible(s, "crsql_vector")?;
+        held::retry_due(s)?;
+        forks::tidy(s)?;
     }
-    held::retry_due(s)?;
-    forks::tidy(s)?;
-    s.snapshot(|| self::vector(s))
+    s.snapshot(|| vector(s))
 }
 
 /// Reads a vector that a caller gives: NULL is the empty one.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::session::Session;
-use super::{alter, coverage, flush, held};
+use super::{alter, coverage, flush, held, ordered};
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape::{self, Shape};
@@ -148,10 +148,11 @@ fn stamp_rows(s: &Session, table: &Table, txn: Txn, writer: &mut Writer) -> Resu
 
 /// Makes a replicated table ordinary again: nothing of ours stays on it.
 pub fn as_table(s: &Rc<Session>, name: &str) -> Result<()> {
-    if !s.installed()? {
-        return Ok(());
-    }
     s.atomically("crsql_as_table", || {
+        ordered::disorder(s, name)?;
+        if !s.installed()? {
+            return Ok(());
+        }
         s.enlist()?;
         flush::flush(s)?;
         alter::reconcile(s)?;

@@ -24,6 +24,8 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// So many rows are read with one statement, where their keys follow each other.
 const ROWS_AT_ONCE: usize = 1024;
+/// `SQLITE_LIMIT_LENGTH`: the most bytes that a value may have on a connection.
+const LIMIT_LENGTH: i32 = 0;
 
 /// What a receiver lacks: by site, ranges of versions.
 type Missing = Vec<(u32, Vec<Span>)>;
@@ -41,20 +43,20 @@ pub fn changeset(
     max_bytes: Option<u64>,
 ) -> Result<Option<Vec<u8>>> {
     let since = coverage::parse(vector)?;
+    let found = s.snapshot(|| match alter::is_settled(s)? && !has_to_write(s, &since)? {
+        true => build(s, &since, max_bytes).map(Some),
+        false => Ok(None),
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
     if !s.installed()? {
         return Ok(None);
     }
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
     refuse_open(s)?;
-    let found = s.snapshot(|| match has_to_write(s, &since)? {
-        true => Ok(None),
-        false => build(s, &since, max_bytes).map(Some),
-    })?;
-    if let Some(found) = found {
-        return Ok(found);
-    }
-    meet(s, &since)?;
+    meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
 
@@ -97,7 +99,10 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
     if missing.is_empty() {
         return Ok(None);
     }
-    let mut limit = Limit { bytes: max_bytes.unwrap_or(MAX_BYTES), full: false };
+    let most = s.db.limit(LIMIT_LENGTH).unsigned_abs();
+    // Cutting comes after the change that went past the limit.
+    let bytes = max_bytes.unwrap_or(MAX_BYTES).min(u64::from(most) / 2);
+    let mut limit = Limit { bytes, full: false };
     let mut builder = Builder::new();
     let mut covered = Seen::new();
     for (site, spans) in doubtful_last(s, since, missing)? {
@@ -113,7 +118,15 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
             break;
         }
     }
-    builder.finish(header(s, covered)?).map(Some)
+    let done = builder.finish(header(s, covered)?)?;
+    if done.len() > most as usize {
+        return Err(Error::refused(format!(
+            "crsql_changeset: a changeset with one change in it has {} bytes, and this connection \
+             takes values of up to {most}; raise its SQLITE_LIMIT_LENGTH, or shorten the value",
+            done.len()
+        )));
+    }
+    Ok(Some(done))
 }
 
 /// What the receiver may not count as seen comes last, so that it never stands in the way of the

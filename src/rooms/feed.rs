@@ -102,7 +102,7 @@ pub struct TxnReader {
 }
 
 /// So many parts of a sorted list are read at once.
-const PARTS_AT_ONCE: usize = 4;
+const PARTS_AT_ONCE: usize = 16;
 
 /// From so many rows on, neighbours are read with one statement.
 const RUN_MIN: usize = 4;

@@ -24,8 +24,9 @@ pub const REISSUED: i64 = 2;
 /// The lists of the parts do not ascend from part to part.
 pub const UNSORTED: i64 = 8;
 
-/// A part's list is closed when it has grown to this many bytes.
-const PART_BYTES: usize = 4000;
+/// A part's list is closed when it has grown to this many bytes. Four such rows fit into a page of
+/// 4096 bytes: SQLite reads the whole of a larger one, from pages elsewhere, to compare its key.
+const PART_BYTES: usize = 900;
 
 const HEAD: Fixed = Fixed(
     40,

@@ -285,7 +285,6 @@ fn merge_cells(
         if winners.len() == inc.table.cols.len() {
             clock.base = None;
         }
-        // Every cell came, at once or one by one: they may have come from one transaction.
         if clock.base.is_none() && clock.over.len() >= inc.table.cols.len() {
             clock.settle(&inc.table.ids());
         }

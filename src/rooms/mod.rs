@@ -32,6 +32,7 @@
 //! | `alter`     | register and triggers follow the schema                            |
 //! |`automigrate`| `crsql_automigrate`: the schema becomes what a text says           |
 //! | `rebuilt`   | tables that were built anew                                        |
+//! | `ordered`   | `crsql_fract_as_ordered`: rows that people rearrange               |
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
 //! | `forks`     | two files that write as one site                                   |
@@ -64,6 +65,7 @@ pub mod log;
 pub mod memory;
 pub mod merger;
 pub mod omits;
+pub mod ordered;
 pub mod peers;
 pub mod rebuilt;
 pub mod rows;

@@ -1,10 +1,10 @@
 //! What was dropped here: versions whose content is no longer in this file because a table or
-//! column of theirs is gone. Vectors and changesets name them, so that a receiver that still has the
-//! table keeps a gap there and asks somebody else.
+//! column of theirs is gone. Vectors and changesets name them, so that a receiver that still has
+//! the table keeps a gap there and asks somebody else.
 //!
 //! When a table or column of that name is replicated here again, those versions are **wanted**: our
-//! vector has a gap there, and who has them sends them. A table that comes back wants more than what
-//! it had touched: what lost to a write of ours that was dropped is nowhere on record here. So
+//! vector has a gap there, and who has them sends them. A table that comes back wants more than
+//! what it had touched: what lost to a write of ours that was dropped is nowhere on record here. So
 //! everything that was seen is wanted once more then, under the name [`AGAIN`], which is nobody's
 //! concern but ours.
 

@@ -103,6 +103,7 @@ pub fn read_neighbours<'s>(
     first: i64,
     last: i64,
 ) -> Result<Lease<'s>> {
+    hand::settle(s)?;
     let mut stmt = s.cache.get(Slot(table.tid, NEIGHBOURS, u64::from(table.shape)), || {
         let key = table.keys.first().map_or("1".to_string(), |k| format!("t.{}", ident(&k.name)));
         let cols: String = table.cols.iter().map(|c| format!(", t.{}", ident(&c.name))).collect();

@@ -45,6 +45,8 @@ pub struct Session {
     pub known: RefCell<Option<Rc<Known>>>,
     /// An own site, and the version up to which this connection has put it on the disk.
     pub durable: Cell<(u32, u64)>,
+    /// This file's own site, as it was read at a data version.
+    own: Cell<Option<(u32, (u32, SiteId))>>,
     /// How many savepoints of ours are open.
     depth: Cell<u32>,
     /// A merge runs: how deep.
@@ -76,6 +78,7 @@ impl Session {
             unsure: Cell::new(None),
             known: RefCell::default(),
             durable: Cell::default(),
+            own: Cell::default(),
             depth: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
@@ -127,7 +130,7 @@ impl Session {
 
     /// Whether our tables are there; forgets what a change of the schema made stale.
     pub fn installed(&self) -> Result<bool> {
-        self.catalog.refresh(&self.cache)
+        self.catalog.refresh(&self.cache, self.db)
     }
 
     /// The ordinal of this file's own site.
@@ -140,9 +143,16 @@ impl Session {
         self.own_site().map(|(_, id)| id)
     }
 
-    /// Both. A transaction that knows us asks once: only `identity.rs` changes the answer.
+    /// Both. A transaction that knows us asks once: only `identity.rs` changes the answer; so does
+    /// who only reads, until somebody commits.
     pub fn own_site(&self) -> Result<(u32, SiteId)> {
         if let Some(own) = self.memory.borrow().own {
+            return Ok(own);
+        }
+        let now = self.db.reading_at();
+        if let Some((at, own)) = self.own.get()
+            && now == Some(at)
+        {
             return Ok(own);
         }
         let ordinal = store::own_ordinal(&self.cache)?;
@@ -151,6 +161,7 @@ impl Session {
         if memory.enlisted {
             memory.own = Some(own);
         }
+        self.own.set(now.map(|at| (at, own)));
         Ok(own)
     }
 

@@ -95,8 +95,19 @@ impl RowClock {
         Some(Cell { col, dot, stamp: None })
     }
 
-    /// Records a later write of a cell.
+    /// Records a later write of a cell. One that carries the base on becomes part of it: so grows
+    /// the clock of a row that arrives cell by cell.
     pub fn set(&mut self, cell: Cell) {
+        if let Some(base) = &mut self.base
+            && cell.col == base.n
+            && cell.stamp.is_none()
+            && cell.dot.txn == base.txn
+            && cell.dot.seq == base.seq0 + u64::from(cell.col)
+            && self.over.first().is_none_or(|c| c.col > cell.col)
+        {
+            base.n += 1;
+            return;
+        }
         match self.over.binary_search_by_key(&cell.col, |c| c.col) {
             Ok(i) => {
                 if let Some(slot) = self.over.get_mut(i) {
@@ -238,6 +249,23 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// What is set is what is read, whichever form the clock has.
+    #[test]
+    fn a_cell_that_carries_the_base_on_joins_it() {
+        let txn = Txn { site: 1, version: 7 };
+        let base = Some(Base { txn, seq0: 4, n: 1 });
+        let cell = |col: u32, seq: u64| Cell { col, dot: Dot { txn, seq }, stamp: None };
+        let mut clock = RowClock { cl: 1, life: None, base, over: Vec::new() };
+        for c in [cell(1, 5), cell(3, 7), cell(2, 6), cell(2, 9), cell(3, 8)] {
+            let others: Vec<_> = (0..6).filter(|i| *i != c.col).map(|i| clock.cell(i)).collect();
+            clock.set(c);
+            assert_eq!(clock.cell(c.col), Some(c));
+            let after: Vec<_> = (0..6).filter(|i| *i != c.col).map(|i| clock.cell(i)).collect();
+            assert_eq!(others, after, "no other cell moves");
+        }
+        assert_eq!(clock.base.unwrap().n, 3);
+    }
 
     /// The fuzzer found clocks that say what need not be said, or announce what does not come: they
     /// were read as sound, and no check of the file could tell that they had been damaged.

@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod clock;
+pub mod disk;
 #[path = "../shell/mod.rs"]
 pub mod shell;
 pub mod sync;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fields::{number, plus, text};
 use super::head;
+use super::read::named;
 use super::types::{CellIn, HeldItem, ItemHead, KeyRef, TableInfo};
 use crate::words::dot::{MAX_CL, MAX_COUNT};
 use crate::words::error::{Error, Result};
@@ -86,7 +87,7 @@ impl<'a> Items<'a> {
         if item.is_err() {
             self.r = Reader::new(&[]);
         }
-        item.map(Some)
+        item.map(Some).map_err(named)
     }
 
     fn item(&mut self, cells: &mut Vec<CellIn<'a>>) -> Result<ItemHead<'a>> {

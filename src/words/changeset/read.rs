@@ -44,7 +44,12 @@ pub struct Transactions<'a> {
 /// Reads a changeset up to its transactions' items. REJECTED when it is damaged, of a format that
 /// this crsql does not read, or not in its one form.
 pub fn decode(bytes: &[u8]) -> Result<Changeset<'_>> {
-    framed(bytes).map_err(|e| Error::rejected(format!("this changeset is REJECTED: {}", e.text)))
+    framed(bytes).map_err(named)
+}
+
+/// The sentence for something that was wrong inside a changeset.
+pub(super) fn named(e: Error) -> Error {
+    Error::rejected(format!("this changeset is REJECTED: {}", e.text))
 }
 
 fn framed(bytes: &[u8]) -> Result<Changeset<'_>> {
