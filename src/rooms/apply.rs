@@ -100,6 +100,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     }
     let seen = grant(s, &vector, &inbound, &report)?;
     peers::exchanged(s, &vector, &seen)?;
+    forks::reissue_left(s)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
@@ -136,18 +137,16 @@ fn transaction<'a>(
     let record = log::record(s, name)?;
     let (known, seen) = known_stamp(s, inbound, name, record.as_ref())?;
     let other = known != 0 && head.stamp != 0 && known != head.stamp;
-    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
-        if other {
-            forks::other(s, site, head.version)?;
-        }
-        identity::mark_forked(s, site)?;
-        report.cut.insert(head.site, (head.version, FORKED.to_string()));
-        return Ok(());
+    if other {
+        forks::other(s, site, head.version)?;
     }
-    if seen {
+    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
+        // Its content is taken; at the end it is issued again under our own site.
+        identity::mark_forked(s, site)?;
+    } else if seen {
         return count_superseded(txn, cells, report);
     }
-    if site == inbound.own && !inbound.wants(name) {
+    if site == s.own()? && !inbound.wants(name) {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
     if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
@@ -171,15 +170,14 @@ fn transaction<'a>(
             apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
             let (lo, hi) = (head.version, head.version);
-            coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            if coverage::closed_at(s, site)?.is_none_or(|at| hi <= at) {
+                coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            }
             coverage::remember_new(s, &new)
         }
         None => Ok(()),
     }
 }
-
-/// Why versions of a site are left out that its sender has to issue again.
-const FORKED: &str = "two files write as this site";
 
 /// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
 /// already.
