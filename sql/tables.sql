@@ -37,7 +37,8 @@ CREATE TABLE crsql_tables(
   name TEXT NOT NULL,
   former TEXT NOT NULL DEFAULT '[]',  -- names it had before: JSON
   shape INTEGER NOT NULL,             -- counts the changes of its columns
-  dropped INTEGER                     -- since when, in clock steps
+  dropped INTEGER,                    -- since when, in clock steps
+  snapshot BLOB                       -- what was found of it at some schema_version
 );
 CREATE TABLE crsql_columns(
   tid INTEGER NOT NULL,

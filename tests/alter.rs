@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{error, feed, int, memory, one, open, rows, run, version};
+use common::{error, feed, int, memory, one, open, rows, run, told, version};
 use rusqlite::Connection;
 
 fn two() -> Connection {
@@ -20,19 +20,6 @@ fn two() -> Connection {
          INSERT INTO t VALUES (1, 'a1', 'b1'), (2, 'a2', 'b2'); INSERT INTO u VALUES ('k', 'x');",
     );
     db
-}
-
-/// `table key cid val` of all changes above a version, without seq.
-fn told(db: &Connection, after: i64) -> Vec<String> {
-    let mut all = rows(
-        db,
-        &format!(
-            "SELECT \"table\" || ' ' || substr(hex(pk),
-            5) || ' ' || cid || ' ' || quote(val) FROM crsql_changes WHERE db_version > {after}"
-        ),
-    );
-    all.sort();
-    all
 }
 
 /// The ways to run a schema change: with ceremony or without, in a transaction or not.

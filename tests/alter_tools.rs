@@ -6,26 +6,13 @@
 
 mod common;
 
-use common::{bare, memory, one, open, rows, run, shell, version};
-use rusqlite::Connection;
+use common::{bare, memory, one, open, rows, run, shell, told, version};
 use std::path::Path;
 
 const TABLES: &str =
     "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE TABLE u(id TEXT PRIMARY KEY NOT NULL, x);
     SELECT crsql_as_crr('t'); SELECT crsql_as_crr('u');
     INSERT INTO t VALUES (1, 'a1', 'b1'), (2, 'a2', 'b2'); INSERT INTO u VALUES ('k', 'x');";
-
-fn told(db: &Connection, after: i64) -> Vec<String> {
-    let mut all = rows(
-        db,
-        &format!(
-            "SELECT \"table\" || ' ' || substr(hex(pk),
-            5) || ' ' || cid || ' ' || quote(val) FROM crsql_changes WHERE db_version > {after}"
-        ),
-    );
-    all.sort();
-    all
-}
 
 const REBUILD: &str = "CREATE TABLE new_t(id INTEGER PRIMARY KEY, b TEXT, a, c DEFAULT 5);
     INSERT INTO new_t(id, a, b) SELECT id, a, b FROM t; DROP TABLE t;

@@ -5,13 +5,9 @@
 
 mod common;
 
-use common::{error, int, memory, one, rows, run};
+use common::sync::copy_rows;
+use common::{error, int, memory, one, rows, run, try_migrate};
 use rusqlite::{Connection, params};
-
-/// Migrates: what the function answers, or its error.
-fn try_migrate(db: &Connection, schema: &str) -> Result<String, String> {
-    db.query_row("SELECT crsql_automigrate(?1)", [schema], |r| r.get(0)).map_err(|e| e.to_string())
-}
 
 fn migrate(db: &Connection, schema: &str) {
     let answer = try_migrate(db, schema).unwrap_or_else(|e| panic!("{e}\nin: {schema}"));
@@ -71,21 +67,6 @@ fn indexes(db: &Connection) -> Vec<String> {
         "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
          AND tbl_name NOT LIKE 'crsql%' ORDER BY name",
     )
-}
-
-/// Gives `to` what `from` has, row by row.
-fn send(from: &Connection, to: &Connection) {
-    let mut read = from.prepare("SELECT * FROM crsql_changes").unwrap();
-    let mut found = read.query([]).unwrap();
-    let tx = to.unchecked_transaction().unwrap();
-    let mut write =
-        tx.prepare("INSERT INTO crsql_changes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)").unwrap();
-    while let Some(row) = found.next().unwrap() {
-        let v = |i: usize| row.get::<_, rusqlite::types::Value>(i).unwrap();
-        write.execute(params![v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7), v(8)]).unwrap();
-    }
-    drop(write);
-    tx.commit().unwrap();
 }
 
 fn same_rows(a: &Connection, b: &Connection, sql: &str) {
@@ -263,7 +244,7 @@ fn the_rows_of_a_replicated_table_keep_their_versions() {
     run(&a, "INSERT INTO doc VALUES ('a', 'A', 'x', 1), ('b', 'B', 'y', 2)");
     run(&b, "INSERT INTO doc VALUES ('c', 'C', 'z', 3)");
     run(&a, "UPDATE doc SET title = 'AA' WHERE id = 'a'; DELETE FROM doc WHERE id = 'b'");
-    send(&a, &b);
+    copy_rows(&a, &b);
     let kept = changes(&a, "cid <> 'body'");
     migrate_twice(&a, v2);
     assert_eq!(changes(&a, "true"), kept, "what stays keeps its value, versions and place");
@@ -271,11 +252,11 @@ fn the_rows_of_a_replicated_table_keep_their_versions() {
     // The peer is behind, then follows; both go on writing in between.
     run(&a, "UPDATE doc SET tag = 'new', n = 10; INSERT INTO more VALUES (1, 'm')");
     run(&b, "UPDATE doc SET title = 'from b', body = 'lost' WHERE id = 'a'");
-    send(&a, &b);
+    copy_rows(&a, &b);
     migrate_twice(&b, v2);
     for _ in 0..2 {
-        send(&b, &a);
-        send(&a, &b);
+        copy_rows(&b, &a);
+        copy_rows(&a, &b);
     }
     same_rows(&a, &b, "SELECT * FROM doc ORDER BY id");
     same_rows(&a, &b, "SELECT * FROM more ORDER BY id");

@@ -6,12 +6,11 @@
 
 mod common;
 
-use common::{int, one, run};
+use common::{int, run, try_migrate};
 use rusqlite::Connection;
 
 fn migrate(db: &Connection, schema: &str) {
-    let answer = one(db, &format!("SELECT crsql_automigrate('{}')", schema.replace('\'', "''")));
-    assert_eq!(answer, "migration complete");
+    assert_eq!(try_migrate(db, schema).as_deref(), Ok("migration complete"));
 }
 
 #[test]

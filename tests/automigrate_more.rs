@@ -5,12 +5,9 @@
 
 mod common;
 
-use common::{int, memory, one, open, rows, run};
-use rusqlite::{Connection, params};
-
-fn try_migrate(db: &Connection, schema: &str) -> Result<String, String> {
-    db.query_row("SELECT crsql_automigrate(?1)", [schema], |r| r.get(0)).map_err(|e| e.to_string())
-}
+use common::sync::copy_rows;
+use common::{int, memory, one, open, rows, run, try_migrate};
+use rusqlite::Connection;
 
 /// Migrates, then again, which changes nothing.
 fn migrate(db: &Connection, schema: &str) {
@@ -21,20 +18,6 @@ fn migrate(db: &Connection, schema: &str) {
     let version = int(db, "PRAGMA schema_version");
     try_migrate(db, schema).unwrap();
     assert_eq!(int(db, "PRAGMA schema_version"), version, "{schema}");
-}
-
-fn send(from: &Connection, to: &Connection) {
-    let mut read = from.prepare("SELECT * FROM crsql_changes").unwrap();
-    let mut found = read.query([]).unwrap();
-    let tx = to.unchecked_transaction().unwrap();
-    let mut write =
-        tx.prepare("INSERT INTO crsql_changes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)").unwrap();
-    while let Some(row) = found.next().unwrap() {
-        let v = |i: usize| row.get::<_, rusqlite::types::Value>(i).unwrap();
-        write.execute(params![v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7), v(8)]).unwrap();
-    }
-    drop(write);
-    tx.commit().unwrap();
 }
 
 /// The schema in its `n`th version: columns come, every third goes, tables and indexes come.
@@ -77,11 +60,11 @@ fn ten_migrations_of_one_growing_schema() {
             run(&b, &format!("UPDATE grow SET c{} = 'by b'", n - 1));
         }
         if n > 1 {
-            send(&a, &b);
-            send(&b, &a);
+            copy_rows(&a, &b);
+            copy_rows(&b, &a);
         }
     }
-    send(&a, &b);
+    copy_rows(&a, &b);
     // The order of columns is each database's own.
     let names = "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_xinfo('grow')
         ORDER BY name)";

@@ -95,19 +95,20 @@ fn i1_a_copied_file_and_its_original_both_keep_what_they_wrote() {
     }
 }
 
+/// A file with a row, and its copy.
+fn twins(dir: &Path) -> (Connection, Connection) {
+    let (here, there) = (dir.join("a.db"), dir.join("b.db"));
+    run(&made(&here), "INSERT INTO t VALUES('old', 1, 1)");
+    std::fs::copy(&here, &there).unwrap();
+    (open(&here), open(&there))
+}
+
 /// The twins meet each other first, with no third in between.
 #[test]
 fn i1_twins_that_meet_each_other_part() {
     for way in WAYS {
         let dir = tempfile::tempdir().unwrap();
-        let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
-        drop({
-            let a = made(&here);
-            run(&a, "INSERT INTO t VALUES('old', 1, 1)");
-            a
-        });
-        std::fs::copy(&here, &there).unwrap();
-        let (a, b) = (open(&here), open(&there));
+        let (a, b) = twins(dir.path());
         run(&a, "INSERT INTO t VALUES('a1', 1, 1)");
         run(&b, "INSERT INTO t VALUES('b1', 1, 1); INSERT INTO t VALUES('b2', 1, 1)");
         for _ in 0..3 {
@@ -189,14 +190,7 @@ fn i2_a_receiver_takes_what_the_second_writer_of_a_site_wrote() {
 fn i2_a_new_site_on_purpose_needs_no_healing() {
     for way in WAYS {
         let dir = tempfile::tempdir().unwrap();
-        let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
-        drop({
-            let a = made(&here);
-            run(&a, "INSERT INTO t VALUES('old', 1, 1)");
-            a
-        });
-        std::fs::copy(&here, &there).unwrap();
-        let (a, b) = (open(&here), open(&there));
+        let (a, b) = twins(dir.path());
         let old = site(&b);
         let new = one(&b, "SELECT hex(crsql_new_site())");
         assert!(new != old && new == site(&b) && site(&a) == old);

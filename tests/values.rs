@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::sync::{apply, assert_equal, changeset, everything, try_apply, vector};
-use common::{Cell, error, int, memory, one, rows, run};
+use common::sync::{apply, assert_equal, changeset, copy_rows, everything, try_apply, vector};
+use common::{error, int, memory, one, rows, run};
 use rusqlite::{Connection, ffi};
 use sha2::{Digest, Sha256};
 
@@ -25,16 +25,6 @@ fn both_ways(values: &str) {
     assert!(!all(&a).is_empty());
     assert_eq!(all(&a), all(&b));
     assert_eq!(all(&a), all(&c));
-}
-
-fn copy_rows(from: &Connection, to: &Connection) {
-    let mut stmt = from.prepare("SELECT * FROM crsql_changes").unwrap();
-    let mut rows = stmt.query([]).unwrap();
-    while let Some(row) = rows.next().unwrap() {
-        let values: Vec<Cell> = (0..9).map(|i| row.get_ref(i).unwrap().into()).collect();
-        let sql = "INSERT INTO crsql_changes VALUES(?,?,?,?,?,?,?,?,?)";
-        to.execute(sql, rusqlite::params_from_iter(values)).unwrap();
-    }
 }
 
 #[test]

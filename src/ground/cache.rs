@@ -69,6 +69,11 @@ impl Cache {
         Self { db, fixed, idle, guarded: Cell::new(false) }
     }
 
+    /// The connection.
+    pub fn db(&self) -> Db {
+        self.db
+    }
+
     /// A statement of fixed text.
     pub fn fixed(&self, sql: Fixed) -> Result<Lease<'_>> {
         self.lease_fixed(sql, Prep::Cached)
@@ -115,7 +120,8 @@ impl Cache {
 
     fn connect_guard(&self) -> Result<()> {
         if !self.guarded.get() {
-            self.db.prepare("SELECT 1 FROM crsql_guard", Prep::Once)?;
+            // The cheapest statement that connects it; it is not run.
+            self.db.prepare("PRAGMA main.table_info(crsql_guard)", Prep::Once)?;
             self.guarded.set(true);
         }
         Ok(())

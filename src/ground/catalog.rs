@@ -12,14 +12,14 @@ use std::rc::Rc;
 
 use super::cache::{Cache, Fixed};
 use super::shape::{self, Column, Shape};
-use super::{Db, store, triggers};
+use super::{Db, snapshot, store, triggers};
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
 use crate::words::value::ValueRef;
 
 const TABLE: Fixed =
-    Fixed(20, "SELECT name, former, shape FROM crsql_tables WHERE tid = ?1 AND dropped IS NULL");
+    Fixed(20, "SELECT name, former, shape, snapshot, dropped FROM crsql_tables WHERE tid = ?1");
 const COLUMNS: Fixed = Fixed(
     21,
     "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
@@ -143,6 +143,8 @@ pub struct Catalog {
     names: RefCell<Option<Rc<Names>>>,
     last: RefCell<Option<Rc<Table>>>,
     last_named: RefCell<Option<(String, Rc<Table>)>>,
+    /// Those that were read from the schema, and at which version of it; nobody took a snapshot.
+    found: RefCell<Vec<(i64, Rc<Table>)>>,
     triggers: RefCell<Option<HashMap<u32, Vec<Text>>>>,
     asked: Cell<Option<u32>>,
     version: Cell<i64>,
@@ -180,9 +182,6 @@ impl Catalog {
             self.forget();
             cache.forget_tables();
             self.installed.set(store::installed(cache)?);
-            if self.installed.get() {
-                store::check_format(cache)?;
-            }
             self.version.set(version);
             self.thrown.set(thrown);
         }
@@ -201,6 +200,7 @@ impl Catalog {
         self.names.borrow_mut().take();
         self.last.borrow_mut().take();
         self.last_named.borrow_mut().take();
+        self.found.borrow_mut().clear();
         self.triggers.borrow_mut().take();
         self.asked.set(None);
         self.read_at.set(None);
@@ -244,13 +244,8 @@ impl Catalog {
             return Ok(Some(Rc::clone(t)));
         }
         let kept = self.tables.borrow().get(&tid).cloned();
-        let table = match kept {
-            Some(t) => t,
-            None => match self.load(cache, db, tid)? {
-                Some(t) => Rc::new(t),
-                None => return Ok(None),
-            },
-        };
+        let found = if kept.is_some() { kept } else { self.load(cache, db, tid)? };
+        let Some(table) = found else { return Ok(None) };
         self.tables.borrow_mut().insert(tid, Rc::clone(&table));
         *self.last.borrow_mut() = Some(Rc::clone(&table));
         Ok(Some(table))
@@ -292,14 +287,23 @@ impl Catalog {
         Ok(found)
     }
 
-    fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Table>> {
+    /// Keeps what was read from the schema for the connections to come. The caller writes anyway.
+    pub fn save_snapshots(&self, cache: &Cache) -> Result<()> {
+        let found = std::mem::take(&mut *self.found.borrow_mut());
+        found.iter().try_for_each(|(version, table)| snapshot::save(cache, table, *version))
+    }
+
+    fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Rc<Table>>> {
         let mut stmt = cache.fixed(TABLE)?;
         stmt.bind_int(1, i64::from(tid))?;
-        if !stmt.step()? {
+        if !stmt.step()? || !stmt.is_null(4) {
             return Ok(None);
         }
-        let (name, former, shape) =
-            (stmt.string(0), json_names(stmt.text(1))?, table_id(stmt.int(2))?);
+        let (shape, version) = (table_id(stmt.int(2))?, self.version.get());
+        if let Some(table) = snapshot::decode(stmt.blob(3), tid, shape, version) {
+            return Ok(Some(Rc::new(table)));
+        }
+        let (name, former) = (stmt.string(0), json_names(stmt.text(1))?);
         drop(stmt);
         let seen = self.seen(cache, tid)?;
         let now = seen.as_ref().map_or(name.as_str(), |s| s.name.as_str());
@@ -314,6 +318,8 @@ impl Catalog {
         }
         let mut table = join(tid, shape, found, columns);
         table.former = with_former(former, &name, &table.name);
+        let table = Rc::new(table);
+        self.found.borrow_mut().push((version, Rc::clone(&table)));
         Ok(Some(table))
     }
 }

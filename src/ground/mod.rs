@@ -25,6 +25,7 @@
 //! | `store`    | our own tables                                                    |
 //! | `shape`    | a table as SQLite tells it, and why it cannot be replicated       |
 //! | `triggers` | the text of our triggers                                          |
+//! | `snapshot` | what the catalog found, kept for the next connection              |
 //! | `catalog`  | the replicated tables, their columns and ids                      |
 
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -44,6 +45,7 @@ mod out;
 mod owned;
 pub mod quote;
 pub mod shape;
+mod snapshot;
 mod stmt;
 pub mod store;
 pub mod triggers;

@@ -4,10 +4,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::cache::{Cache, Fixed};
+use super::cache::{Cache, Fixed, Lease};
 use super::{Db, Prep};
 use crate::words::dot::SiteId;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_ERROR};
 use crate::words::value::ValueRef;
 
 /// The format that this code writes.
@@ -15,10 +15,9 @@ pub const FORMAT: i64 = 2;
 
 const TABLES: &str = include_str!("../../sql/tables.sql");
 
-const INSTALLED: Fixed =
-    Fixed(1, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'crsql_state'");
 const FOREIGN: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'crsql_master'";
-const FORMATS: Fixed = Fixed(2, "SELECT format, oldest_reader FROM crsql_state");
+const STATE: Fixed =
+    Fixed(2, "SELECT format, oldest_reader, self, schema, clock, deps FROM crsql_state");
 const SITE_OF: Fixed = Fixed(3, "SELECT site_id FROM crsql_sites WHERE ordinal = ?1");
 const ORDINAL_OF: Fixed = Fixed(4, "SELECT ordinal FROM crsql_sites WHERE site_id = ?1");
 const ADD_SITE: Fixed = Fixed(
@@ -27,9 +26,7 @@ const ADD_SITE: Fixed = Fixed(
      VALUES((SELECT coalesce(max(ordinal), -1) + 1 FROM crsql_sites), ?1)",
 );
 const SCHEMA_VERSION: Fixed = Fixed(6, "PRAGMA main.schema_version");
-const SCHEMA_SEEN: Fixed = Fixed(7, "SELECT schema FROM crsql_state");
 const SET_SCHEMA_SEEN: Fixed = Fixed(8, "UPDATE crsql_state SET schema = ?1");
-const SELF: Fixed = Fixed(9, "SELECT self FROM crsql_state");
 const CONFIG_GET: Fixed = Fixed(10, "SELECT value FROM crsql_config WHERE key = ?1");
 const CONFIG_SET: Fixed = Fixed(
     11,
@@ -37,34 +34,61 @@ const CONFIG_SET: Fixed = Fixed(
      ON CONFLICT(key) DO UPDATE SET value = excluded.value",
 );
 
-/// Whether this file has our tables.
+/// Whether this file has our tables. Refuses a file whose format this code cannot read. The
+/// caller has just asked for `schema_mark`, so that SQLite knows the schema as it is.
 pub fn installed(cache: &Cache) -> Result<bool> {
-    let mut stmt = cache.fixed(INSTALLED)?;
-    stmt.step()?;
-    Ok(stmt.int(0) > 0)
+    match cache.db().table_column("crsql_state", "format") {
+        Ok(_) => State::read(cache)?.check_format().map(|()| true),
+        Err(e) if e.code == SQLITE_ERROR => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
-/// Refuses a file whose format this code cannot read.
-pub fn check_format(cache: &Cache) -> Result<()> {
-    let mut stmt = cache.fixed(FORMATS)?;
-    if !stmt.step()? {
-        return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
+/// What the row `crsql_state` says of this file.
+pub struct State<'a>(Lease<'a>);
+
+impl<'a> State<'a> {
+    /// Reads it.
+    pub fn read(cache: &'a Cache) -> Result<Self> {
+        let mut stmt = cache.fixed(STATE)?;
+        if !stmt.step()? {
+            return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
+        }
+        Ok(Self(stmt))
     }
-    let (format, reader) = (stmt.int(0), stmt.int(1));
-    if format < FORMAT {
-        return Err(Error::refused(format!(
-            "this file has crsql format {format}, of a crsql before the first release, and this \
-             one reads format {FORMAT}: copy the plain tables into a new database and enable them \
-             there"
-        )));
+
+    /// The ordinal of the file's own site.
+    pub fn own(&self) -> Result<u32> {
+        ordinal(self.0.int(2))
     }
-    if reader > FORMAT {
-        return Err(Error::refused(format!(
-            "this file has crsql format {format}, which needs a crsql that reads format {reader}; \
-             this one reads up to {FORMAT}: load a newer crsql"
-        )));
+
+    /// The greatest stamp that was merged here, as it is stored.
+    pub fn clock(&self) -> i64 {
+        self.0.int(4)
     }
-    Ok(())
+
+    /// What was newly seen since our own last transaction.
+    pub fn deps(&self) -> Option<Vec<u8>> {
+        if self.0.is_null(5) { None } else { Some(self.0.blob(5).to_vec()) }
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let (format, reader) = (self.0.int(0), self.0.int(1));
+        if reader > FORMAT || format < 1 {
+            return Err(Error::refused(format!(
+                "this file has crsql format {format}, which needs a crsql that reads format \
+                 {reader}; this one reads up to {FORMAT}: load a newer crsql"
+            )));
+        }
+        if format < FORMAT {
+            return Err(Error::refused(format!(
+                "this file has crsql format {format}, of a crsql that was never released; this one \
+                 reads format {FORMAT}: copy the plain tables into a new database and enable them \
+                 there"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Makes our tables and this file's identity. The caller holds a savepoint.
@@ -117,9 +141,7 @@ pub fn schema_mark(cache: &Cache) -> Result<(i64, i32)> {
 
 /// That count as it was when `crsql_tables` last agreed with the schema.
 pub fn schema_seen(cache: &Cache) -> Result<i64> {
-    let mut stmt = cache.fixed(SCHEMA_SEEN)?;
-    stmt.step()?;
-    Ok(stmt.int(0))
+    State::read(cache).map(|state| state.0.int(3))
 }
 
 /// Records that `crsql_tables` agrees with the schema.
@@ -131,9 +153,7 @@ pub fn set_schema_seen(cache: &Cache, version: i64) -> Result<()> {
 
 /// The ordinal of this file's own site.
 pub fn own_ordinal(cache: &Cache) -> Result<u32> {
-    let mut stmt = cache.fixed(SELF)?;
-    stmt.step()?;
-    ordinal(stmt.int(0))
+    State::read(cache)?.own()
 }
 
 /// A site's ordinal as our tables hold it.

@@ -214,7 +214,8 @@ fn number_columns(s: &Session, table: &Table, watched: bool) -> Result<()> {
         stmt.bind_int(5, i64::from(watched))?;
         stmt.run()?;
     }
-    Ok(())
+    drop(stmt);
+    s.db.exec(&format!("UPDATE crsql_tables SET snapshot = NULL WHERE tid = {}", table.tid))
 }
 
 /// Writes the register's lines for a table as it is now, and its triggers.

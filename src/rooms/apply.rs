@@ -2,14 +2,13 @@
 //! changes, or nothing of it is.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
-
-use serde_json::json;
 
 use super::dictionary::{self, Mapped};
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
+use super::report::Report;
 use super::session::Session;
 use super::single;
 use super::{
@@ -21,14 +20,6 @@ use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::vector::{Span, Vector, hex16};
-
-/// What `crsql_apply` did.
-#[derive(Default)]
-struct Report {
-    outcome: Outcome,
-    tables: BTreeSet<String>,
-    cut: BTreeMap<SiteId, (u64, String)>,
-}
 
 /// One changeset on its way in.
 struct Inbound<'a> {
@@ -66,7 +57,7 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
         guard::ensure(s)?;
         let report = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
-        render(s, &report)
+        report.to_json(s)
     })?;
     Ok(report)
 }
@@ -87,9 +78,9 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         bytes,
         tables: dictionary::map(s, &header.tables)?,
         own: known.own,
+        staged: Cell::new(known.staged),
         closed: known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect(),
         wanted: known.wanted.clone(),
-        staged: Cell::new(known.staged),
     };
     let mut report = Report::default();
     let mut cells = Vec::new();
@@ -473,23 +464,4 @@ fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -
     }
     coverage::remember_new(s, &new)?;
     Ok(granted)
-}
-
-fn render(s: &Session, report: &Report) -> Result<String> {
-    let cut: Vec<_> = report
-        .cut
-        .iter()
-        .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
-        .collect();
-    let vector: serde_json::Value =
-        serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
-    Ok(json!({
-        "applied": report.outcome.applied,
-        "superseded": report.outcome.superseded,
-        "held": report.outcome.held,
-        "tables": report.tables,
-        "cut": cut,
-        "vector": vector,
-    })
-    .to_string())
 }

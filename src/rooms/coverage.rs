@@ -47,15 +47,15 @@ const STATE: Fixed = Fixed(
       AND l.version = (SELECT max(version) FROM crsql_log WHERE site = s.self)",
 );
 const EXTEND: Fixed = Fixed(
-    88,
+    79,
     "UPDATE crsql_coverage SET hi = ?3, stamp = ?4 WHERE site = ?1 AND scope = '*' AND lo = ?2",
 );
 const CLOSED: Fixed = Fixed(
-    89,
+    88,
     "SELECT site_id, closed, closed_stamp, closed_from, forked IS NOT NULL FROM crsql_sites
      WHERE closed IS NOT NULL",
 );
-const CLOSED_AT: Fixed = Fixed(79, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
+const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 
 /// What this file is and has seen, committed.
 pub struct Known {

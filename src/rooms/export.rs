@@ -55,7 +55,7 @@ pub fn changeset(
     }
     flush::flush(s)?;
     alter::reconcile_if_possible(s, "crsql_changeset")?;
-    refuse_open(s)?;
+    refuse_open(s, "crsql_changeset")?;
     meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
 }
@@ -157,13 +157,13 @@ fn doubtful_last(s: &Session, since: &Vector, missing: Missing) -> Result<Missin
 
 /// What is sent is committed. New rows of the open transaction are left out; what it wrote over
 /// is no longer there to be sent.
-fn refuse_open(s: &Session) -> Result<()> {
+pub fn refuse_open(s: &Session, call: &str) -> Result<()> {
     let memory = s.memory.borrow();
     if memory.overwrote || memory.seen_before.is_some() || !memory.touches.is_empty() {
-        return Err(Error::refused(
-            "crsql_changeset: this connection has uncommitted changes in place of committed ones; \
-             COMMIT or ROLLBACK first, or ask on another connection",
-        ));
+        return Err(Error::refused(format!(
+            "{call}: this connection has uncommitted changes in place of committed ones; COMMIT or \
+             ROLLBACK first, or ask on another connection"
+        )));
     }
     Ok(())
 }

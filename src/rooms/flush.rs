@@ -70,6 +70,7 @@ fn flush_dirty(s: &Session) -> Result<()> {
     }
     write_touches(s, &batch.touches)?;
     write_events(s, &batch)?;
+    s.catalog.save_snapshots(&s.cache)?;
     let mut memory = s.memory.borrow_mut();
     memory.flushed = [memory.events.len(), memory.touches.len()];
     Ok(())
@@ -154,13 +155,24 @@ fn learn(s: &Session, groups: &[Group]) -> Result<()> {
     Ok(())
 }
 
-/// The version and stamp of this transaction, given once.
+/// The version of this transaction, given once, and its stamp. A stamp that this transaction
+/// itself has merged past is given anew, so that what it writes from here on wins over what it saw.
 fn give(s: &Session, head: &Head) -> Result<Given> {
     let given = s.memory.borrow().given;
-    match given {
-        Some(given) => Ok(given),
-        None => Ok(Given { version: head.version + 1, stamp: log::next_stamp(s, head)?, part: 0 }),
+    let Some(given) = given else {
+        return Ok(Given { version: head.version + 1, stamp: log::next_stamp(s, head)?, part: 0 });
+    };
+    let written = head.version == given.version;
+    let stamp = if written { head.stamp } else { given.stamp };
+    if stamp > head.clock {
+        return Ok(Given { stamp, ..given });
     }
+    let given = Given { stamp: log::next_stamp(s, head)?, ..given };
+    if written {
+        log::set_stamp(s, Txn { site: head.own, version: given.version }, given.stamp)?;
+        s.memory.borrow_mut().looked_up = None;
+    }
+    Ok(given)
 }
 
 fn write_log(s: &Session, head: &Head, given: Given, writer: Writer) -> Result<u64> {

@@ -54,12 +54,13 @@ pub fn put(s: &Session, tid: u32, key: &Key, clock: RowClock, known: bool) -> Re
     Ok(())
 }
 
-/// Writes what is in hand, and lets it go. What cannot be written stays.
+/// Writes what is in hand, and lets it go. What cannot be written stays, unless SQLite rolled the
+/// transaction back over it.
 pub fn settle(s: &Session) -> Result<()> {
     let hand = s.memory.borrow_mut().hand.take();
     let Some(hand) = hand.filter(|h| h.dirty) else { return Ok(()) };
     let done = log::write_clock(s, hand.tid, hand.key.borrow(), &hand.clock, hand.known);
-    if done.is_err() {
+    if done.is_err() && s.memory.borrow().enlisted {
         s.memory.borrow_mut().hand = Some(hand);
     }
     done

@@ -287,7 +287,11 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     stmt.bind_text(12, clock::to_utc_text(s.now()).as_bytes())?;
     stmt.bind(13, peer.map_or(ValueRef::Null, |p| ValueRef::Blob(p)))?;
     stmt.run()?;
+    drop(stmt);
     s.memory.borrow_mut().any_held = Some(true);
+    // It is served by the record of its transaction, which has to reach so far.
+    let txn = Txn { site: s.sites.intern(&s.cache, &w.site)?, version: w.version };
+    log::reach(s, txn, c.seq)?;
     Ok(true)
 }
 

@@ -28,22 +28,18 @@ pub const UNSORTED: i64 = 8;
 /// 4096 bytes: SQLite reads the whole of a larger one, from pages elsewhere, to compare its key.
 const PART_BYTES: usize = 900;
 
-const HEAD: Fixed = Fixed(
+// A bare ?1 would make SQLite plan this anew once it sees the number.
+const NEWEST: Fixed = Fixed(
     40,
-    "SELECT l.version, l.stamp, s.clock, s.deps, s.self FROM crsql_state s
-     LEFT JOIN crsql_log l ON l.site = s.self AND l.part = 0
-      AND l.version = (SELECT max(version) FROM crsql_log WHERE site = s.self)",
+    "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0
+     ORDER BY version DESC, part DESC LIMIT 1",
 );
 const RECORD: Fixed = Fixed(
     41,
     "SELECT stamp, flags, last_seq, deps FROM crsql_log
      WHERE site = ?1 AND version = ?2 AND part = 0",
 );
-const INSERT: Fixed = Fixed(
-    42,
-    "INSERT INTO crsql_log(site, version, part, stamp, last_seq, flags, deps, rows)
-     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-);
+const INSERT: Fixed = Fixed(42, "INSERT INTO crsql_log VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 const SET_LAST: Fixed = Fixed(
     43,
     "UPDATE crsql_log SET last_seq = max(last_seq, ?3), flags = flags | ?4,
@@ -65,6 +61,13 @@ const CLEAR_DEPS: Fixed = Fixed(47, "UPDATE crsql_state SET deps = NULL");
 const SET_CLOCK: Fixed = Fixed(48, "UPDATE crsql_state SET clock = max(clock, ?1)");
 const SET_DEPS: Fixed =
     Fixed(49, "UPDATE crsql_log SET deps = ?3 WHERE site = ?1 AND version = ?2 AND part = 0");
+const SET_STAMP: Fixed =
+    Fixed(50, "UPDATE crsql_log SET stamp = ?3 WHERE site = ?1 AND version = ?2 AND part = 0");
+const REACH: Fixed = Fixed(
+    51,
+    "UPDATE crsql_log SET last_seq = ?3
+     WHERE site = ?1 AND version = ?2 AND part = 0 AND last_seq < ?3",
+);
 
 /// The newest own transaction and what the next one needs.
 pub struct Head {
@@ -102,17 +105,21 @@ impl Record {
 
 /// Reads the head of the own log.
 pub fn head(s: &Session) -> Result<Head> {
-    let mut stmt = s.cache.fixed(HEAD)?;
+    let state = store::State::read(&s.cache)?;
+    let (own, clock, deps) = (state.own()?, count(state.clock())?, state.deps());
+    drop(state);
+    let mut stmt = s.cache.fixed(NEWEST)?;
+    stmt.bind_int(1, i64::from(own))?;
     if !stmt.step()? {
-        return Err(Error::corrupt("crsql_state is empty; restore this file from a backup"));
+        return Ok(Head { own, version: 0, stamp: 0, clock, deps });
     }
-    Ok(Head {
-        version: count(stmt.int(0))?,
-        stamp: count(stmt.int(1))?,
-        clock: count(stmt.int(2))?,
-        deps: if stmt.is_null(3) { None } else { Some(stmt.blob(3).to_vec()) },
-        own: store::ordinal(stmt.int(4))?,
-    })
+    let version = count(stmt.int(0))?;
+    let stamp = match stmt.is_null(1) {
+        false => count(stmt.int(1))?,
+        // It has further parts, which carry no stamp.
+        true => record(s, Txn { site: own, version })?.map_or(0, |r| r.stamp),
+    };
+    Ok(Head { own, version, stamp, clock, deps })
 }
 
 /// The stamp of a transaction that is written now: even, so that between it and the next one there
@@ -283,6 +290,24 @@ fn write_part(s: &Session, txn: Txn, part: u64, head: Option<&Record>, rows: &[u
 /// Forgets what was newly seen: an own transaction has just carried it.
 pub fn clear_deps(s: &Session) -> Result<()> {
     s.cache.fixed(CLEAR_DEPS)?.run()
+}
+
+/// Gives an own transaction that is still open another stamp.
+pub fn set_stamp(s: &Session, txn: Txn, stamp: u64) -> Result<()> {
+    let mut stmt = s.cache.fixed(SET_STAMP)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, int(stamp))?;
+    stmt.run()
+}
+
+/// A transaction has a change at this place, which may be past all that its record knew of.
+pub fn reach(s: &Session, txn: Txn, seq: u64) -> Result<()> {
+    let mut stmt = s.cache.fixed(REACH)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    stmt.bind_int(3, int(seq))?;
+    stmt.run()
 }
 
 /// Sets the deps of a record that came in without.

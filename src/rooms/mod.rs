@@ -15,7 +15,7 @@
 //! | `scan`      | the rows of `crsql_changes`                                        |
 //! | `single`    | one change that arrives by itself                                  |
 //! | `merger`    | one row's incoming changes meet the row                            |
-//! | `hand`      | the clock of the row that changes arrive for one by one             |
+//! | `hand`      | the clock of the row that changes arrive for one by one            |
 //! | `unchecked` | merging past CHECK constraints                                     |
 //! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
@@ -24,6 +24,7 @@
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
 //! | `apply`     | `crsql_apply()`                                                    |
+//! | `report`    | what `crsql_apply()` tells                                         |
 //! | `dictionary`| a changeset's tables looked up among ours                          |
 //! | `durable`   | what is sent is on the disk                                        |
 //! | `staged`    | parts of large transactions, until they are whole                  |
@@ -68,6 +69,7 @@ pub mod omits;
 pub mod ordered;
 pub mod peers;
 pub mod rebuilt;
+pub mod report;
 pub mod rows;
 pub mod rowwise;
 pub mod scan;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::held::One;
 use super::session::Session;
 use super::single;
-use super::{alter, flush, forks, guard, log, merger, omits};
+use super::{alter, coverage, flush, forks, guard, log, merger};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -34,7 +34,7 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
     let (own, id) = s.own_site()?;
     if one.site == id {
         let ours = is_ours(s, own, &one)?;
-        if ours && !is_wanted(s, own, one.version)? {
+        if ours && !is_wanted(s, own, &one)? {
             return Ok(());
         }
         if !ours {
@@ -59,9 +59,9 @@ fn is_ours(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
 }
 
 /// Whether it was ours and its table, which was taken out in between, wants it back.
-fn is_wanted(s: &Session, own: u32, version: u64) -> Result<bool> {
-    let wanted = omits::wanted(s)?;
-    Ok(wanted.get(&own).is_some_and(|set| set.contains(version)))
+fn is_wanted(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
+    let known = coverage::known(s)?;
+    Ok(known.wanted.get(&own).is_some_and(|set| set.contains(c.version)))
 }
 
 /// The position of the hidden column `stamp`.

@@ -458,6 +458,7 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Scan> {
 /// What this file has seen and the vector has not: whole transactions, site by site.
 pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
+    export::refuse_open(s, "crsql_changes WHERE since = ...")?;
     export::meet_if_possible(s, &vector)?;
     let missing = s.snapshot(|| durable::promised(s, coverage::missing(s, &vector)?))?;
     let ranges = missing

@@ -180,6 +180,7 @@ mod tests {
 
     use super::*;
     use crate::words::value::Value;
+    use crate::words::value::tests::any_value;
     use proptest::prelude::*;
 
     fn packed(values: &[ValueRef<'_>]) -> Vec<u8> {
@@ -323,17 +324,6 @@ mod tests {
         for (v, expected) in cases {
             assert_eq!(canonical_key(v), expected, "{v:?}");
         }
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        prop_oneof![
-            Just(Value::Null),
-            any::<i64>().prop_map(Value::Int),
-            (any::<i64>(), 0..64u32).prop_map(|(i, s)| Value::Int(i >> s)),
-            any::<f64>().prop_filter("NaN", |r| !r.is_nan()).prop_map(Value::Real),
-            prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Text),
-            prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Blob),
-        ]
     }
 
     proptest! {

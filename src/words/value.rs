@@ -115,3 +115,21 @@ impl PartialEq for Value {
 }
 
 impl Eq for Value {}
+
+/// Values for the tests of every format that carries them.
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Value;
+    use proptest::prelude::*;
+
+    pub fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Int),
+            (any::<i64>(), 0..64u32).prop_map(|(i, s)| Value::Int(i >> s)),
+            any::<f64>().prop_filter("NaN", |r| !r.is_nan()).prop_map(Value::Real),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Text),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Blob),
+        ]
+    }
+}

@@ -175,8 +175,7 @@ impl Vector {
                 self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
             let _ = write!(out, "\"parts\":{},", sites_json(parts));
         }
-        let _ = write!(out, "\"scope\":{scope},");
-        let _ = write!(out, "\"seen\":{}", self.seen_json());
+        let _ = write!(out, "\"scope\":{scope},\"seen\":{}", self.seen_json());
         let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
         let _ = write!(out, ",\"site\":{site},\"v\":{VERSION}}}");
         out

@@ -287,6 +287,7 @@ mod tests {
 
     use super::*;
     use crate::words::value::Value;
+    use crate::words::value::tests::any_value;
     use proptest::prelude::*;
 
     fn encoded(v: ValueRef<'_>) -> Vec<u8> {
@@ -408,17 +409,6 @@ mod tests {
         assert!(Reader::new(&[3, 0, 0, 0, 0, 0]).count(2).is_err());
         assert!(Reader::new(&[1]).count(0).is_err());
         assert_eq!(Reader::new(&[0]).count(9).unwrap(), 0);
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        prop_oneof![
-            Just(Value::Null),
-            any::<i64>().prop_map(Value::Int),
-            (any::<i64>(), 0..64u32).prop_map(|(i, s)| Value::Int(i >> s)),
-            any::<f64>().prop_filter("NaN", |r| !r.is_nan()).prop_map(Value::Real),
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(Value::Text),
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(Value::Blob),
-        ]
     }
 
     proptest! {

@@ -103,6 +103,18 @@ pub fn feed(db: &Connection, after: i64) -> Vec<String> {
     )
 }
 
+/// The changes above a version, sorted, without numbers: `table key cid val`.
+pub fn told(db: &Connection, after: i64) -> Vec<String> {
+    let what = r#""table" || ' ' || substr(hex(pk), 5) || ' ' || cid || ' ' || quote(val)"#;
+    let sql = format!("SELECT {what} FROM crsql_changes WHERE db_version > {after} ORDER BY 1");
+    rows(db, &sql)
+}
+
+/// Gives the database a schema: what `crsql_automigrate` answers, or its error.
+pub fn try_migrate(db: &Connection, schema: &str) -> Result<String, String> {
+    db.query_row("SELECT crsql_automigrate(?1)", [schema], |r| r.get(0)).map_err(|e| e.to_string())
+}
+
 /// The newest own version, committed or not.
 pub fn version(db: &Connection) -> i64 {
     int(db, "SELECT crsql_db_version()")

@@ -87,6 +87,11 @@ pub fn insert(db: &Connection, changes: &[Change]) {
     run(db, "RELEASE row_wise");
 }
 
+/// Gives `to` every change that `from` has, row by row.
+pub fn copy_rows(from: &Connection, to: &Connection) {
+    insert(to, &changes(from, "true"));
+}
+
 /// `to` pulls what it lacks from `from`, row by row; gives how many rows.
 pub fn pull_rows(to: &Connection, from: &Connection) -> usize {
     let (ours, theirs) = (vector(to), vector(from));

@@ -1,0 +1,237 @@
+//! A case: a world and what happens in it, as data. It has a form as text, a line per step, which
+//! is what a failing seed is shrunk in, printed as, and kept as in `finds/`.
+
+use std::fmt;
+
+/// Who can reach whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    Star,
+    Ring,
+    Line,
+    Mesh,
+}
+
+pub const NETS: [Net; 4] = [Net::Star, Net::Ring, Net::Line, Net::Mesh];
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An application runs statements on one of its connections, and goes on where one fails.
+    Sql { at: usize, conn: usize, list: Vec<String> },
+    /// `to` asks `from`, which answers at once, until there is nothing new.
+    Pull { to: usize, from: usize, rows: bool, max: usize },
+    /// `to` asks `from`; the answer is on its way.
+    Ask { to: usize, from: usize, rows: bool, max: usize },
+    /// The nth message on its way to `to` arrives, or a copy of it does.
+    Take { to: usize, nth: usize, copy: bool },
+    /// The nth message on its way to `to` is lost.
+    Lose { to: usize, nth: usize },
+    /// The nth message arrives with a bit that is wrong.
+    Garble { to: usize, nth: usize, bit: usize },
+    /// Time passes.
+    Tick { ms: i64 },
+    /// A machine's clock is off by this much.
+    Clock { at: usize, ms: i64 },
+    /// All connections are closed, and opened again.
+    Reopen { at: usize },
+    /// The process is killed at a write that comes.
+    Kill { at: usize, after: u32 },
+    /// The power goes at a write that comes.
+    Power { at: usize, after: u32 },
+    /// The disk is full from a write that comes on, until the next step.
+    Full { at: usize, after: u32 },
+    /// The file is copied away.
+    Backup { at: usize },
+    /// The copy is put in the file's place.
+    Restore { at: usize, from: usize },
+}
+
+/// A world and its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub seed: u64,
+    pub replicas: usize,
+    pub net: Net,
+    /// What every connection is told first.
+    pub pragmas: Vec<String>,
+    /// What makes the schema, on every replica alike.
+    pub setup: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
+impl Step {
+    /// The highest number of a replica that it is about.
+    pub fn highest(&self) -> usize {
+        match self {
+            Step::Pull { to, from, .. } | Step::Ask { to, from, .. } => *to.max(from),
+            Step::Restore { at, from } => *at.max(from),
+            Step::Take { to, .. } | Step::Lose { to, .. } | Step::Garble { to, .. } => *to,
+            Step::Tick { .. } => 0,
+            Step::Sql { at, .. }
+            | Step::Clock { at, .. }
+            | Step::Reopen { at }
+            | Step::Kill { at, .. }
+            | Step::Power { at, .. }
+            | Step::Full { at, .. }
+            | Step::Backup { at } => *at,
+        }
+    }
+}
+
+impl Net {
+    /// Whether two replicas of so many can reach each other.
+    pub fn joins(self, n: usize, a: usize, b: usize) -> bool {
+        let (a, b) = (a.min(b), a.max(b));
+        a != b
+            && match self {
+                Net::Mesh => true,
+                Net::Star => a == 0,
+                Net::Line => a + 1 == b,
+                Net::Ring => a + 1 == b || (a == 0 && b + 1 == n),
+            }
+    }
+
+    /// How many hops there are between the two that are furthest apart.
+    pub fn diameter(self, n: usize) -> usize {
+        match self {
+            Net::Mesh => 1,
+            Net::Star => 2.min(n - 1),
+            Net::Line => n - 1,
+            Net::Ring => (n / 2).max(1),
+        }
+    }
+}
+
+/// Between the statements of one step. No statement has it inside.
+const BETWEEN: &str = " ;; ";
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = |rows: &bool| if *rows { "rows" } else { "changes" };
+        match self {
+            Step::Sql { at, conn, list } => write!(f, "sql {at} {conn} {}", list.join(BETWEEN)),
+            Step::Pull { to, from, rows, max } => {
+                write!(f, "pull {to} {from} {} {max}", way(rows))
+            }
+            Step::Ask { to, from, rows, max } => write!(f, "ask {to} {from} {} {max}", way(rows)),
+            Step::Take { to, nth, copy: false } => write!(f, "take {to} {nth}"),
+            Step::Take { to, nth, copy: true } => write!(f, "copy {to} {nth}"),
+            Step::Lose { to, nth } => write!(f, "lose {to} {nth}"),
+            Step::Garble { to, nth, bit } => write!(f, "garble {to} {nth} {bit}"),
+            Step::Tick { ms } => write!(f, "tick {ms}"),
+            Step::Clock { at, ms } => write!(f, "clock {at} {ms}"),
+            Step::Reopen { at } => write!(f, "reopen {at}"),
+            Step::Kill { at, after } => write!(f, "kill {at} {after}"),
+            Step::Power { at, after } => write!(f, "power {at} {after}"),
+            Step::Full { at, after } => write!(f, "full {at} {after}"),
+            Step::Backup { at } => write!(f, "backup {at}"),
+            Step::Restore { at, from } => write!(f, "restore {at} {from}"),
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}", self.seed)?;
+        writeln!(f, "replicas {} {:?}", self.replicas, self.net)?;
+        for line in &self.pragmas {
+            writeln!(f, "pragma {line}")?;
+        }
+        for line in &self.setup {
+            writeln!(f, "setup {}", line.replace('\n', " "))?;
+        }
+        for step in &self.steps {
+            writeln!(f, "{}", step.to_string().replace('\n', " "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of a line, the last of which is the rest.
+struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    fn word(&mut self) -> &'a str {
+        let (word, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
+        self.0 = rest;
+        word
+    }
+
+    fn number<T: std::str::FromStr>(&mut self) -> Result<T, String> {
+        let word = self.word();
+        word.parse().map_err(|_| format!("{word:?} is not a number"))
+    }
+
+    fn way(&mut self) -> Result<bool, String> {
+        match self.word() {
+            "rows" => Ok(true),
+            "changes" => Ok(false),
+            other => Err(format!("{other:?} is neither rows nor changes")),
+        }
+    }
+}
+
+fn step(kind: &str, w: &mut Words<'_>) -> Result<Step, String> {
+    Ok(match kind {
+        "sql" => {
+            let (at, conn) = (w.number()?, w.number()?);
+            Step::Sql { at, conn, list: w.0.split(BETWEEN).map(str::to_owned).collect() }
+        }
+        "pull" | "ask" => {
+            let (to, from, rows, max) = (w.number()?, w.number()?, w.way()?, w.number()?);
+            match kind {
+                "pull" => Step::Pull { to, from, rows, max },
+                _ => Step::Ask { to, from, rows, max },
+            }
+        }
+        "take" | "copy" => Step::Take { to: w.number()?, nth: w.number()?, copy: kind == "copy" },
+        "lose" => Step::Lose { to: w.number()?, nth: w.number()? },
+        "garble" => Step::Garble { to: w.number()?, nth: w.number()?, bit: w.number()? },
+        "tick" => Step::Tick { ms: w.number()? },
+        "clock" => Step::Clock { at: w.number()?, ms: w.number()? },
+        "reopen" => Step::Reopen { at: w.number()? },
+        "kill" => Step::Kill { at: w.number()?, after: w.number()? },
+        "power" => Step::Power { at: w.number()?, after: w.number()? },
+        "full" => Step::Full { at: w.number()?, after: w.number()? },
+        "backup" => Step::Backup { at: w.number()? },
+        "restore" => Step::Restore { at: w.number()?, from: w.number()? },
+        other => return Err(format!("{other:?} is no step")),
+    })
+}
+
+impl std::str::FromStr for Case {
+    type Err = String;
+
+    /// Reads the text form. Lines that begin with `#` tell the story and are passed over.
+    fn from_str(text: &str) -> Result<Case, String> {
+        let mut case = Case {
+            seed: 0,
+            replicas: 2,
+            net: Net::Mesh,
+            pragmas: Vec::new(),
+            setup: Vec::new(),
+            steps: Vec::new(),
+        };
+        for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            let mut w = Words(line);
+            let kind = w.word();
+            let mut read = || -> Result<(), String> {
+                match kind {
+                    "seed" => case.seed = w.number()?,
+                    "pragma" => case.pragmas.push(w.0.to_owned()),
+                    "setup" => case.setup.push(w.0.to_owned()),
+                    "replicas" => {
+                        case.replicas = w.number()?;
+                        let net = NETS.into_iter().find(|net| format!("{net:?}") == w.0);
+                        case.net = net.ok_or_else(|| format!("{:?} is no network", w.0))?;
+                    }
+                    _ => case.steps.push(step(kind, &mut w)?),
+                }
+                Ok(())
+            };
+            read().map_err(|e| format!("{e}, in: {line}"))?;
+        }
+        Ok(case)
+    }
+}

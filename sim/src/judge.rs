@@ -1,0 +1,179 @@
+//! The end of a case: everything is mended, everybody exchanges everything, and then all must
+//! agree, with each other and with the model.
+
+use crate::case::{Case, Step};
+use crate::host::{self, ask, show};
+use crate::model::{Rows, Tables};
+use crate::replica::{dump, seen};
+use crate::template::Template;
+use crate::world::{Verdict, World};
+use rusqlite::Connection;
+
+/// Runs a case to its end; gives the number that everything in it was folded into.
+pub fn run(case: &Case, template: &Template) -> Verdict<u64> {
+    let mut world = World::new(case, template)?;
+    let done = world.run().and_then(|()| judge(&mut world));
+    let trace = world.trace;
+    world.replicas.iter_mut().for_each(|r| r.close());
+    done.map(|()| trace)
+}
+
+fn judge(world: &mut World<'_>) -> Verdict<()> {
+    heal(world)?;
+    settle(world)?;
+    for at in 0..world.replicas.len() {
+        replica(world, at).map_err(|e| format!("in the end, replica {at}: {e}"))?;
+    }
+    let merged = world.model.tables();
+    let forked = world.case.steps.iter().any(|s| matches!(s, Step::Restore { .. }));
+    for (at, r) in world.replicas.iter().enumerate() {
+        let first = &world.replicas[0].tables;
+        differ(first, &r.tables)
+            .map_or(Ok(()), |e| Err(format!("replica {at} differs from replica 0: {e}")))?;
+        if !forked && at == 0 {
+            let without_keys = strip(first);
+            differ(&merged, &without_keys)
+                .map_or(Ok(()), |e| Err(format!("all replicas differ from the model: {e}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Open transactions end, clocks are right again and nothing is about to break.
+fn heal(world: &mut World<'_>) -> Verdict<()> {
+    let most = world.replicas.iter().map(|r| r.off).max().unwrap_or(0).max(0);
+    let stepped =
+        world.case.steps.iter().map(|s| if let Step::Clock { ms, .. } = s { *ms } else { 0 });
+    world.time += most.max(stepped.max().unwrap_or(0)) + 1000;
+    for at in 0..world.replicas.len() {
+        let r = &mut world.replicas[at];
+        r.off = 0;
+        r.machine().borrow_mut().fuse = None;
+        r.mail.clear();
+    }
+    world.set_clocks();
+    for at in 0..world.replicas.len() {
+        for db in world.replicas[at].conns.iter().flatten().filter(|db| !db.is_autocommit()) {
+            if host::run(db, "COMMIT").is_err() {
+                host::run(db, "ROLLBACK").map_err(|e| format!("ROLLBACK: {}", e.text))?;
+            }
+        }
+        world.observe(at)?;
+    }
+    Ok(())
+}
+
+/// Rounds in which everybody asks all that it can reach, until nothing is new.
+fn settle(world: &mut World<'_>) -> Verdict<()> {
+    let (n, net) = (world.case.replicas, world.case.net);
+    let most = 3 * net.diameter(n) + 1;
+    for round in 0..=most {
+        let mut news = 0;
+        for to in 0..n {
+            for from in (0..n).filter(|from| net.joins(n, to, *from)) {
+                let rows = round == 0 && world.rng.one_in(4);
+                let answers = world.pull(to, from, rows, 0)?;
+                news += if rows { 1 } else { answers };
+            }
+        }
+        if news == 0 {
+            return Ok(());
+        }
+    }
+    Err(format!("after {most} rounds there is still something new"))
+}
+
+fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
+    world.observe(at)?;
+    let r = &world.replicas[at];
+    let db = r.idle().ok_or("a transaction is open")?;
+    let text = |e: host::Failed| e.text;
+    let sound: String = ask(db, "PRAGMA integrity_check", []).map_err(text)?;
+    if sound != "ok" && !sound.starts_with("CHECK constraint failed") {
+        return Err(format!("integrity_check: {sound}"));
+    }
+    if let Some(fault) = faults(db)? {
+        return Err(format!("crsql_check() finds {fault}"));
+    }
+    let held = "SELECT \"table\" || '.' || cid || ': ' || reason FROM crsql_held";
+    let held: Option<String> = ask(
+        db,
+        &format!("SELECT max(x) FROM ({held})").replace("reason FROM", "reason AS x FROM"),
+        [],
+    )
+    .map_err(text)?;
+    if let Some(held) = held {
+        return Err(format!("something is held: {held}"));
+    }
+    let digest: String = ask(db, "SELECT crsql_digest()", []).map_err(text)?;
+    let vector: String = ask(db, "SELECT crsql_vector()", []).map_err(text)?;
+    let site: Vec<u8> = ask(db, "SELECT crsql_site_id()", []).map_err(text)?;
+    let restored = world.case.steps.iter().any(|s| matches!(s, Step::Restore { .. }));
+    if site != r.site && !restored {
+        return Err("it took a new identity and there was no fork".into());
+    }
+    let known = seen(&serde_json::from_str(&vector).unwrap_or_default());
+    for (site, version) in world.model.log.keys().filter(|_| !restored) {
+        let ranges = known.get(site).map(Vec::as_slice).unwrap_or_default();
+        if !ranges.iter().any(|(lo, hi)| (*lo..=*hi).contains(version)) {
+            return Err(format!("version {version} of {} was never seen", show(site)));
+        }
+    }
+    let tables = dump(db, &world.shapes).map_err(text)?;
+    let first = world.replicas[0].idle().ok_or("a transaction is open")?;
+    let theirs: String = ask(first, "SELECT crsql_digest()", []).map_err(text)?;
+    world.note(digest.as_bytes());
+    world.replicas[at].tables = tables;
+    if digest != theirs {
+        let differ = differ(&world.replicas[0].tables, &world.replicas[at].tables);
+        return Err(format!("its digest is not that of replica 0: {differ:?}"));
+    }
+    Ok(())
+}
+
+/// The first thing that `crsql_check()` finds, but for rows that break a CHECK, which merges may.
+fn faults(db: &Connection) -> Verdict<Option<String>> {
+    let sql = "SELECT min(fault || ': ' || coalesce(\"table\", '') || ' ' || detail)
+               FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked')";
+    ask(db, sql, []).map_err(|e| format!("crsql_check: {}", e.text))
+}
+
+/// The tables without the columns of keys, which the model does not tell; empty ones are left out.
+fn strip(tables: &Tables) -> Tables {
+    let strip = |rows: &Rows| -> Rows {
+        let rows = rows.iter().map(|(key, row)| {
+            let cells = row.iter().filter(|(name, _)| !name.starts_with(crate::model::KEY));
+            (key.clone(), cells.map(|(n, v)| (n.clone(), v.clone())).collect())
+        });
+        rows.collect()
+    };
+    let all = tables.iter().filter(|(_, rows)| !rows.is_empty());
+    all.map(|(name, rows)| (name.clone(), strip(rows))).collect()
+}
+
+/// The first difference between two sets of tables, for people.
+fn differ(a: &Tables, b: &Tables) -> Option<String> {
+    let none = Rows::new();
+    for name in a.keys().chain(b.keys()) {
+        let (a, b) = (a.get(name).unwrap_or(&none), b.get(name).unwrap_or(&none));
+        for key in a.keys().chain(b.keys()) {
+            let (x, y) = match (a.get(key), b.get(key)) {
+                (Some(x), Some(y)) => (x, y),
+                (x, _) => {
+                    let which = if x.is_some() { "second" } else { "first" };
+                    return Some(format!("{name}: the {which} lacks row {}", key.escape_ascii()));
+                }
+            };
+            for column in x.keys().chain(y.keys()) {
+                if x.get(column) != y.get(column) {
+                    let of = |row: &std::collections::BTreeMap<String, Vec<u8>>| {
+                        row.get(column).map_or("nothing".into(), |v| show(v))
+                    };
+                    let key = key.escape_ascii();
+                    return Some(format!("{name}.{column} of {key}: {} and {}", of(x), of(y)));
+                }
+            }
+        }
+    }
+    None
+}

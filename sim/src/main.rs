@@ -1,0 +1,156 @@
+//! Replicas, a network and accidents in one process, from one seed: the real crsql on the real
+//! SQLite, with time, randomness, network and disks of the simulator's own.
+//!
+//! `--seeds N` runs that many, `--first N` from that one on; `--seed N` runs one and tells what
+//! happens in it; `--replay FILE` runs a kept case. A seed that fails is shrunk and printed in the
+//! form in which `finds/` keeps it.
+
+mod case;
+mod disk;
+mod host;
+mod judge;
+mod model;
+mod plan;
+mod replica;
+mod rng;
+mod shape;
+mod shrink;
+mod template;
+mod world;
+
+use case::Case;
+use plan::Menu;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// What the command line says.
+struct Asked {
+    seeds: u64,
+    first: u64,
+    seed: Option<u64>,
+    replay: Option<PathBuf>,
+    jobs: u64,
+    menu: Menu,
+}
+
+fn asked() -> Result<Asked, String> {
+    let menu = Menu { steps: 60, forks: false, renewed: false };
+    let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let mut out = Asked { seeds: 1000, first: 0, seed: None, replay: None, jobs, menu };
+    let mut all = std::env::args().skip(1);
+    while let Some(name) = all.next() {
+        let value = all.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let number = || value.parse().map_err(|_| format!("{name} takes a number, not {value}"));
+        match name.as_str() {
+            "--seeds" => out.seeds = number()?,
+            "--first" => out.first = number()?,
+            "--seed" => out.seed = Some(number()?),
+            "--steps" => out.menu.steps = number()? as usize,
+            "--jobs" => out.jobs = number()?.max(1),
+            "--forks" => out.menu.forks = number()? > 0,
+            "--renewed" => out.menu.renewed = number()? > 0,
+            "--replay" => out.replay = Some(value.into()),
+            _ => return Err(format!("{name} is not known")),
+        }
+    }
+    Ok(out)
+}
+
+fn main() -> ExitCode {
+    let done = asked().and_then(|asked| match (&asked.replay, asked.seed) {
+        (Some(file), _) => replay(file),
+        (None, Some(seed)) => one(seed, &asked.menu),
+        (None, None) => many(&asked),
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(e) => {
+            println!("{e}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn replay(file: &PathBuf) -> Result<bool, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let case: Case = text.parse()?;
+    host::install();
+    let failure = shrink::failure(&case, &mut None);
+    println!("{}: {}", file.display(), failure.as_deref().unwrap_or("well"));
+    Ok(failure.is_none())
+}
+
+/// One seed, told in full.
+fn one(seed: u64, menu: &Menu) -> Result<bool, String> {
+    host::install();
+    let case = plan::plan(seed, menu);
+    let Some(failure) = shrink::failure(&case, &mut None) else {
+        println!("{case}\nseed {seed}: well");
+        return Ok(true);
+    };
+    tell(&case, &failure);
+    Ok(false)
+}
+
+fn tell(case: &Case, failure: &str) {
+    let small = shrink::shrink(case, failure);
+    let again = shrink::failure(&small, &mut None).unwrap_or_default();
+    println!("seed {} FAILS: {failure}\nshrunk to {} steps:", case.seed, small.steps.len());
+    for line in again.lines() {
+        println!("# {line}");
+    }
+    println!("{small}");
+}
+
+/// Many seeds: here, or in a process per processor.
+fn many(asked: &Asked) -> Result<bool, String> {
+    let begun = Instant::now();
+    let jobs = asked.jobs.min(asked.seeds.max(1));
+    if jobs == 1 {
+        let failed = here(asked);
+        report(asked.seeds, failed, begun, 1);
+        return Ok(failed == 0);
+    }
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let share = asked.seeds.div_ceil(jobs);
+    let mut children = Vec::new();
+    for job in 0..jobs {
+        let first = asked.first + job * share;
+        let seeds = share.min(asked.seeds.saturating_sub(job * share));
+        let mut command = Command::new(&program);
+        command.args(["--jobs", "1", "--first", &first.to_string()]);
+        command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
+        command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
+        command.args(["--renewed", &u8::from(asked.menu.renewed).to_string()]);
+        children.push(command.spawn().map_err(|e| e.to_string())?);
+    }
+    let mut failed = 0;
+    for mut child in children {
+        let status = child.wait().map_err(|e| e.to_string())?;
+        failed += u64::from(!status.success());
+    }
+    report(asked.seeds, failed, begun, jobs);
+    Ok(failed == 0)
+}
+
+fn report(seeds: u64, failed: u64, begun: Instant, jobs: u64) {
+    let seconds = begun.elapsed().as_secs_f64();
+    let speed = seeds as f64 / seconds / jobs as f64;
+    println!("{seeds} seeds in {seconds:.1} s, {speed:.0} per second and process, {failed} failed");
+}
+
+fn here(asked: &Asked) -> u64 {
+    host::install();
+    let mut template = None;
+    let mut failed = 0;
+    for seed in asked.first..asked.first + asked.seeds {
+        let case = plan::plan(seed, &asked.menu);
+        if let Some(failure) = shrink::failure(&case, &mut template) {
+            failed += 1;
+            tell(&case, &failure);
+        }
+    }
+    failed
+}

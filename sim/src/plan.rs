@@ -1,0 +1,226 @@
+//! From a seed to a case: which world, and what happens in it.
+
+use crate::case::{Case, NETS, Step};
+use crate::rng::Rng;
+use crate::shape::{Table, literal};
+
+/// So many seeds in a row share a world, so that it is made once.
+const SEEDS_PER_WORLD: u64 = 16;
+
+/// What may happen, beyond statements and a network that loses nothing.
+#[derive(Clone, Debug)]
+pub struct Menu {
+    pub steps: usize,
+    /// Copies of one file that both write: two sites of one name.
+    pub forks: bool,
+    /// Tables that stop being replicated, and are again.
+    pub renewed: bool,
+}
+
+struct World {
+    tables: Vec<Table>,
+    case: Case,
+}
+
+/// The case of a seed.
+pub fn plan(seed: u64, menu: &Menu) -> Case {
+    let World { tables, mut case } = world(seed / SEEDS_PER_WORLD);
+    case.seed = seed;
+    let mut rng = Rng::new(seed);
+    // Without a journal on the disk a file does not outlive its process's death.
+    let harm = rng.one_in(3) && !case.pragmas.iter().any(|p| p.ends_with("MEMORY"));
+    let two = rng.one_in(4);
+    let mut open = [false; 8 * 2];
+    for _ in 0..menu.steps {
+        let step = match rng.below(20) {
+            0..=8 => sql(&mut rng, &tables, case.replicas, &mut open, two),
+            9..=14 => exchange(&mut rng, &case),
+            15..=17 => message(&mut rng, case.replicas),
+            18 if harm => accident(&mut rng, case.replicas, menu),
+            _ => around(&mut rng, case.replicas),
+        };
+        case.steps.push(step);
+    }
+    case
+}
+
+fn world(n: u64) -> World {
+    let mut rng = Rng::new(n ^ 0x5eed_0000_0000);
+    let replicas = *rng.pick(&[2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 5, 7]);
+    let tables: Vec<Table> =
+        (0..*rng.pick(&[1, 1, 1, 2, 2, 3, 5])).map(|n| Table::random(&mut rng, n)).collect();
+    let mut setup = Vec::new();
+    for t in &tables {
+        setup.push(t.ddl.clone());
+        setup.extend(t.triggers.iter().cloned());
+        if rng.one_in(4) {
+            setup.push(format!(
+                "INSERT OR IGNORE INTO {}({}) VALUES({})",
+                t.name,
+                t.names(),
+                t.row(&mut rng)
+            ));
+        }
+        setup.push(format!("SELECT crsql_as_crr({})", literal(&t.name)));
+    }
+    let page = rng.pick(&["1024", "1024", "4096", "512", "8192"]);
+    let journal = rng.pick(&["WAL", "WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY"]);
+    let synchronous = rng.pick(&["NORMAL", "FULL"]);
+    let pragmas = vec![
+        format!("PRAGMA page_size = {page}"),
+        format!("PRAGMA journal_mode = {journal}"),
+        format!("PRAGMA synchronous = {synchronous}"),
+        format!("PRAGMA recursive_triggers = {}", rng.below(2)),
+        format!("PRAGMA trusted_schema = {}", rng.below(2)),
+    ];
+    let net = *rng.pick(&NETS);
+    World { tables, case: Case { seed: 0, replicas, net, pragmas, setup, steps: Vec::new() } }
+}
+
+/// Some statements of an application: by themselves, in a transaction, or leaving one open.
+fn sql(rng: &mut Rng, tables: &[Table], replicas: usize, open: &mut [bool], two: bool) -> Step {
+    let (at, conn) = (rng.below(replicas), usize::from(two && rng.one_in(3)));
+    let mut list = Vec::new();
+    let is_open = &mut open[at * 2 + conn];
+    let inside = *is_open || rng.one_in(3);
+    if inside && !*is_open {
+        list.push((*rng.pick(&["BEGIN", "BEGIN", "BEGIN IMMEDIATE"])).to_owned());
+    }
+    for _ in 0..1 + rng.below(if inside { 3 } else { 1 }) {
+        let table = rng.pick(tables);
+        if inside && rng.one_in(6) {
+            list.push("SAVEPOINT s".into());
+            list.push(statement(rng, table));
+            if rng.one_in(2) {
+                list.push("ROLLBACK TO s".into());
+                if rng.one_in(2) {
+                    list.push(statement(rng, table));
+                }
+            }
+            list.push("RELEASE s".into());
+        } else {
+            list.push(statement(rng, table));
+        }
+    }
+    *is_open = inside && rng.one_in(8);
+    if inside && !*is_open {
+        list.push((*rng.pick(&["COMMIT", "COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])).to_owned());
+    }
+    Step::Sql { at, conn, list }
+}
+
+fn statement(rng: &mut Rng, t: &Table) -> String {
+    let (name, names) = (&t.name, t.names());
+    let kind = rng.below(16);
+    if kind < 5 || t.columns.is_empty() && kind > 8 {
+        let or = rng.pick(&["", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL"]);
+        let more = if rng.one_in(4) { format!(", ({})", t.row(rng)) } else { String::new() };
+        return format!("INSERT{or} INTO {name}({names}) VALUES({}){more}", t.row(rng));
+    }
+    match kind {
+        5 | 6 => format!("DELETE FROM {name} WHERE {}", t.is_some(rng)),
+        7 => {
+            let or = rng.pick(&["", " OR REPLACE", " OR REPLACE", " OR IGNORE"]);
+            let (key, domain) = rng.pick(&t.keys);
+            let key = if t.rowid && rng.one_in(4) { "rowid" } else { key };
+            format!("UPDATE{or} {name} SET {key} = {} WHERE {}", domain.value(rng), t.is_some(rng))
+        }
+        8 if rng.one_in(6) => format!("DELETE FROM {name}"),
+        8 => {
+            let from = rng.pick(&t.keys).0.clone();
+            format!("DELETE FROM {name} WHERE {from} > {}", t.keys[0].1.value(rng))
+        }
+        9 | 10 => upsert(rng, t),
+        _ => update(rng, t),
+    }
+}
+
+fn upsert(rng: &mut Rng, t: &Table) -> String {
+    let (name, names, keys) = (&t.name, t.names(), t.key_names());
+    let column = &rng.pick(&t.columns).name;
+    let source = match rng.below(3) {
+        0 => format!("SELECT {names} FROM {name} WHERE true"),
+        _ => format!("VALUES({})", t.row(rng)),
+    };
+    let set = match rng.below(3) {
+        0 => "NOTHING".to_owned(),
+        1 => format!("UPDATE SET {column} = excluded.{column}"),
+        _ => {
+            let value = rng.pick(&t.columns);
+            format!("UPDATE SET {} = {}", value.name, value.value(rng))
+        }
+    };
+    format!("INSERT INTO {name}({names}) {source} ON CONFLICT({keys}) DO {set}")
+}
+
+fn update(rng: &mut Rng, t: &Table) -> String {
+    let mut sets = Vec::new();
+    for _ in 0..1 + rng.below(2) {
+        let column = rng.pick(&t.columns);
+        let other = &rng.pick(&t.columns).name;
+        sets.push(match rng.below(8) {
+            0 => format!("{} = {other}", column.name),
+            _ => format!("{} = {}", column.name, column.value(rng)),
+        });
+    }
+    let or = rng.pick(&["", "", "", " OR IGNORE", " OR FAIL", " OR REPLACE"]);
+    let all = rng.one_in(6);
+    let which = if all { String::new() } else { format!(" WHERE {}", t.is_some(rng)) };
+    format!("UPDATE{or} {} SET {}{which}", t.name, sets.join(", "))
+}
+
+/// Two that can reach each other.
+fn pair(rng: &mut Rng, case: &Case) -> (usize, usize) {
+    loop {
+        let (a, b) = (rng.below(case.replicas), rng.below(case.replicas));
+        if case.net.joins(case.replicas, a, b) {
+            return (a, b);
+        }
+    }
+}
+
+fn exchange(rng: &mut Rng, case: &Case) -> Step {
+    let (to, from) = pair(rng, case);
+    let rows = rng.one_in(4);
+    let max = *rng.pick(&[0, 0, 0, 1, 200, 1000]);
+    match rng.one_in(2) {
+        true => Step::Pull { to, from, rows, max },
+        false => Step::Ask { to, from, rows, max },
+    }
+}
+
+fn message(rng: &mut Rng, replicas: usize) -> Step {
+    let (to, nth) = (rng.below(replicas), rng.below(4));
+    match rng.below(12) {
+        0 => Step::Lose { to, nth },
+        1 => Step::Garble { to, nth, bit: rng.below(100_000) },
+        2..=4 => Step::Take { to, nth, copy: true },
+        _ => Step::Take { to, nth, copy: false },
+    }
+}
+
+fn around(rng: &mut Rng, replicas: usize) -> Step {
+    let at = rng.below(replicas);
+    match rng.below(10) {
+        0..=3 => Step::Tick { ms: *rng.pick(&[1, 1, 1000, 3_600_000]) },
+        4 | 5 => {
+            let year = 365 * 86_400_000i64;
+            let off = [0, 0, -1, 1000, 299_000, -60_000, 600_000, year, -3 * year, 30 * year];
+            Step::Clock { at, ms: *rng.pick(&off) }
+        }
+        6 | 7 => Step::Reopen { at },
+        8 => Step::Sql { at, conn: 0, list: vec!["VACUUM".into()] },
+        _ => Step::Sql { at, conn: 0, list: vec!["PRAGMA wal_checkpoint(TRUNCATE)".into()] },
+    }
+}
+
+fn accident(rng: &mut Rng, replicas: usize, menu: &Menu) -> Step {
+    let (at, after) = (rng.below(replicas), rng.below(40) as u32);
+    match rng.below(if menu.forks { 10 } else { 7 }) {
+        0..=2 => Step::Kill { at, after },
+        3 | 4 => Step::Power { at, after },
+        5 | 6 => Step::Full { at, after },
+        7 => Step::Backup { at },
+        _ => Step::Restore { at, from: rng.below(replicas) },
+    }
+}

@@ -1,0 +1,182 @@
+//! One replica: its machine, its connections, its mail, and what is known of it.
+
+use crate::disk::{self, Machine};
+use crate::host::{self, Answer, Cell, Failed};
+use crate::model::{Change, KEY, Site, Tables};
+use rusqlite::Connection;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// What is on its way.
+#[derive(Clone)]
+pub enum Mail {
+    Changeset(Vec<u8>),
+    Rows { rows: Vec<Vec<Cell>>, vector: String },
+}
+
+pub struct Replica {
+    pub n: usize,
+    /// The second is opened when it is first needed.
+    pub conns: [Option<Connection>; 2],
+    pub mail: Vec<Mail>,
+    pub backup: Option<BTreeMap<String, Vec<u8>>>,
+    pub site: Site,
+    /// The newest own version that was committed, as far as the judge has seen.
+    pub version: u64,
+    /// What it had seen of the others when it last said so.
+    pub vector: String,
+    /// How many rows its connections had written when `tables` was read.
+    pub writes: u64,
+    /// The tables as they were last seen.
+    pub tables: Tables,
+    /// How far its clock is off.
+    pub off: i64,
+    /// The power is what goes, when its machine dies.
+    pub power: bool,
+    /// Merges have been seen that are not in `tables` yet, or changes not yet in the log.
+    pub blind: bool,
+}
+
+/// The tables that are replicated, with their columns in the order of `SELECT *`: name, and
+/// whether it is of the key.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub name: String,
+    pub select: String,
+    pub columns: Vec<(String, bool)>,
+}
+
+impl Replica {
+    pub fn new(n: usize) -> Replica {
+        Replica {
+            n,
+            conns: [None, None],
+            mail: Vec::new(),
+            backup: None,
+            site: Site::new(),
+            version: 0,
+            vector: String::new(),
+            writes: 0,
+            tables: Tables::new(),
+            off: 0,
+            power: false,
+            blind: false,
+        }
+    }
+
+    pub fn machine(&self) -> &'static RefCell<Machine> {
+        disk::machine(self.n)
+    }
+
+    /// The connection of an application.
+    pub fn conn(&mut self, which: usize, pragmas: &[String]) -> Answer<&Connection> {
+        if self.conns[which].is_none() {
+            self.conns[which] = Some(host::open(self.n, pragmas)?);
+        }
+        self.conns[which].as_ref().ok_or(Failed { code: -1, text: "closed".into() })
+    }
+
+    /// A connection without an open transaction, where there is one.
+    pub fn idle(&self) -> Option<&Connection> {
+        self.conns.iter().flatten().find(|db| db.is_autocommit())
+    }
+
+    /// The connection that is idle, or the first.
+    pub fn main(&self) -> Answer<&Connection> {
+        let first = self.conns[0].as_ref().or(self.conns[1].as_ref());
+        self.idle().or(first).ok_or(Failed { code: -1, text: "closed".into() })
+    }
+
+    pub fn close(&mut self) {
+        self.conns = [None, None];
+    }
+}
+
+/// The replicated tables.
+pub fn shapes(db: &Connection) -> Answer<Vec<Shape>> {
+    let mut names = db.prepare("SELECT name FROM crsql_tables WHERE dropped IS NULL ORDER BY 1")?;
+    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut out = Vec::new();
+    for name in names {
+        let mut stmt = db.prepare_cached("SELECT name, pk FROM pragma_table_info(?1)")?;
+        let columns =
+            stmt.query_map([&name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? > 0)))?;
+        let columns = columns.collect::<Result<_, _>>()?;
+        let select = format!("SELECT * FROM {}", crate::shape::quoted(&name));
+        out.push(Shape { name, select, columns });
+    }
+    Ok(out)
+}
+
+/// All rows of the replicated tables.
+pub fn dump(db: &Connection, shapes: &[Shape]) -> Answer<Tables> {
+    let mut out = Tables::new();
+    for shape in shapes {
+        let mut stmt = db.prepare_cached(&shape.select)?;
+        let mut rows = stmt.query([])?;
+        let table = out.entry(shape.name.clone()).or_default();
+        while let Some(row) = rows.next()? {
+            let (mut key, mut cells) = (Vec::new(), BTreeMap::new());
+            for (i, (name, of_key)) in shape.columns.iter().enumerate() {
+                let v = row.get_ref(i)?;
+                if *of_key {
+                    host::encode_key(&mut key, v);
+                    cells.insert(format!("{KEY}{name}"), host::encode(v));
+                } else {
+                    cells.insert(name.clone(), host::encode(v));
+                }
+            }
+            if table.insert(key, cells).is_some() {
+                return Err(Failed {
+                    code: -1,
+                    text: format!("two rows of one key in {}", shape.name),
+                });
+            }
+        }
+    }
+    Ok(out)
+}
+
+const FEED: &str = "SELECT \"table\", pk, cid, val, col_version, db_version, cl, stamp
+     FROM crsql_changes WHERE site_id = ?1 AND db_version > ?2 AND db_version <= ?3";
+
+/// What a site's versions above one are, by version.
+pub fn feed(
+    db: &Connection,
+    site: &Site,
+    after: u64,
+    to: u64,
+) -> Answer<BTreeMap<u64, Vec<Change>>> {
+    let mut stmt = db.prepare_cached(FEED)?;
+    let mut rows = stmt.query((site, after, to))?;
+    let mut out: BTreeMap<u64, Vec<Change>> = (after + 1..=to).map(|v| (v, Vec::new())).collect();
+    while let Some(row) = rows.next()? {
+        let cid: String = row.get(2)?;
+        let column = (cid != "-1").then_some(cid);
+        let stamp = if column.is_some() { row.get(4)? } else { row.get(7)? };
+        let change = Change {
+            table: row.get(0)?,
+            key: host::key_of_pk(row.get_ref(1)?.as_blob().unwrap_or_default()),
+            column,
+            value: host::encode(row.get_ref(3)?),
+            cl: row.get(6)?,
+            stamp,
+        };
+        out.entry(row.get(5)?).or_default().push(change);
+    }
+    Ok(out)
+}
+
+/// What a vector says was seen, by site.
+pub fn seen(vector: &serde_json::Value) -> BTreeMap<Site, Vec<(u64, u64)>> {
+    let mut out = BTreeMap::new();
+    for (site, ranges) in vector["seen"].as_object().into_iter().flatten() {
+        let site: Site = (0..site.len() / 2)
+            .filter_map(|i| u8::from_str_radix(site.get(2 * i..2 * i + 2)?, 16).ok())
+            .collect();
+        let ranges = ranges.as_array().into_iter().flatten();
+        let ranges = ranges.filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?)));
+        out.insert(site, ranges.collect());
+    }
+    out
+}

@@ -1,0 +1,256 @@
+//! Tables of every shape that may be replicated, at random, and the values that go into them.
+
+use crate::rng::Rng;
+
+/// A column that is not of the key.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name, quoted.
+    pub name: String,
+    pub strict: Option<usize>,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name, quoted.
+    pub name: String,
+    pub keys: Vec<(String, Domain)>,
+    pub columns: Vec<Column>,
+    /// What makes it.
+    pub ddl: String,
+    /// Triggers of the application.
+    pub triggers: Vec<String>,
+    /// The key is the rowid.
+    pub rowid: bool,
+}
+
+/// Where the values of a key column come from. All are small, so that writes meet.
+#[derive(Clone, Copy, Debug)]
+pub enum Domain {
+    Integers,
+    Texts,
+    Loose,
+    Reals,
+    Blobs,
+}
+
+const NAMES: [&str; 6] = ["t", "odd \"name\"", "select", "é🐘", "it's", "x]y"];
+const COLUMN_NAMES: [&str; 8] = ["a", "b", "c", "d", "the \"e\"", "where", "Ü", "g'h"];
+const TYPES: [&str; 11] = [
+    "",
+    "",
+    "TEXT",
+    "INTEGER",
+    "REAL",
+    "NUMERIC",
+    "BLOB",
+    "TEXT COLLATE NOCASE",
+    "INTEGER NOT NULL DEFAULT 7",
+    "TEXT DEFAULT 'd'",
+    "NOT NULL DEFAULT x'00'",
+];
+const STRICT_TYPES: [&str; 5] = ["ANY", "INTEGER", "REAL", "TEXT", "BLOB"];
+
+/// Values that have gone wrong somewhere, as SQL.
+pub const EDGES: [&str; 36] = [
+    "NULL",
+    "0",
+    "1",
+    "-1",
+    "127",
+    "128",
+    "-128",
+    "-129",
+    "255",
+    "256",
+    "32767",
+    "32768",
+    "-32769",
+    "8388607",
+    "8388608",
+    "2147483647",
+    "-2147483649",
+    "140737488355328",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "0.0",
+    "-0.0",
+    "1.0",
+    "1.5",
+    "9007199254740993",
+    "9e999",
+    "-9e999",
+    "''",
+    "'A'",
+    "'12'",
+    "'1e3'",
+    "x''",
+    "x'00'",
+    "CAST(x'610062' AS TEXT)",
+    "CAST(x'ff80' AS TEXT)",
+    "zeroblob(300)",
+];
+
+/// What a STRICT column of each type takes.
+const STRICT_EDGES: [&[&str]; 5] = [
+    &["NULL", "1", "1.0", "-0.0", "'1'", "x'31'"],
+    &["NULL", "0", "-1", "9223372036854775807", "128"],
+    &["NULL", "0.0", "-0.0", "1.5", "9e999", "2"],
+    &["NULL", "''", "'A'", "CAST(x'ff80' AS TEXT)", "'1'"],
+    &["NULL", "x''", "x'00'", "x'ff'", "zeroblob(30)"],
+];
+
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name as a text in SQL.
+pub fn literal(quoted: &str) -> String {
+    let name = quoted[1..quoted.len() - 1].replace("\"\"", "\"");
+    format!("'{}'", name.replace('\'', "''"))
+}
+
+impl Domain {
+    pub fn value(self, rng: &mut Rng) -> String {
+        match self {
+            Domain::Integers if rng.one_in(8) => {
+                (*rng.pick(&["128", "-1", "9223372036854775807", "-9223372036854775808"])).into()
+            }
+            Domain::Integers => rng.below(5).to_string(),
+            Domain::Texts => {
+                let uuid = "'0192f0c4-7a3b-7def-8123-456789abcdef'";
+                (*rng.pick(&["'a'", "'b'", "'A'", "''", "'1'", uuid])).into()
+            }
+            Domain::Loose => {
+                (*rng.pick(&["1", "1.0", "'1'", "x'31'", "2", "2.5", "-0.0", "0"])).into()
+            }
+            Domain::Reals => (*rng.pick(&["1", "1.5", "2.0", "-0.0", "0"])).into(),
+            Domain::Blobs => (*rng.pick(&["x''", "x'00'", "x'01'", "x'0100'"])).into(),
+        }
+    }
+}
+
+impl Column {
+    /// A value that the column may be given.
+    pub fn value(&self, rng: &mut Rng) -> String {
+        if let Some(kind) = self.strict {
+            return (*rng.pick(STRICT_EDGES[kind])).into();
+        }
+        match rng.below(4) {
+            0 | 1 => (*rng.pick(&EDGES)).into(),
+            2 => rng.below(1000).to_string(),
+            _ => format!("'v{}'", rng.below(1000)),
+        }
+    }
+}
+
+fn keys(rng: &mut Rng) -> (Vec<(String, Domain)>, String, bool) {
+    let one = |domain, ddl: &str| (vec![("k".to_owned(), domain)], ddl.to_owned());
+    let (keys, ddl) = match rng.below(8) {
+        0 | 1 => {
+            return (vec![("k".into(), Domain::Integers)], "k INTEGER PRIMARY KEY".into(), true);
+        }
+        2 => one(Domain::Texts, "k TEXT NOT NULL PRIMARY KEY"),
+        3 => one(Domain::Loose, "k NOT NULL PRIMARY KEY"),
+        4 => one(Domain::Reals, "k REAL NOT NULL PRIMARY KEY"),
+        5 => one(Domain::Blobs, "k BLOB NOT NULL PRIMARY KEY"),
+        6 => one(Domain::Integers, "k INT NOT NULL PRIMARY KEY"),
+        _ => {
+            let keys = vec![("k1".into(), Domain::Texts), ("k2".into(), Domain::Integers)];
+            let ddl = "k1 TEXT NOT NULL, k2 INTEGER NOT NULL, PRIMARY KEY(k1, k2)";
+            (keys, ddl.to_owned())
+        }
+    };
+    (keys, ddl, false)
+}
+
+impl Table {
+    pub fn random(rng: &mut Rng, n: usize) -> Table {
+        let name = quoted(&format!("{}{n}", rng.pick(&NAMES)));
+        let strict = rng.one_in(5);
+        let (mut keys, mut key_ddl, rowid) = keys(rng);
+        if strict && !rowid {
+            keys = vec![("k".into(), Domain::Texts)];
+            key_ddl = "k TEXT NOT NULL PRIMARY KEY".into();
+        }
+        let mut parts: Vec<String> = Vec::new();
+        let mut columns = Vec::new();
+        for column in COLUMN_NAMES.iter().take(rng.below(6)) {
+            let name = quoted(column);
+            let kind = rng.below(STRICT_TYPES.len());
+            let declared = if strict { STRICT_TYPES[kind] } else { rng.pick(&TYPES) };
+            parts.push(format!("{name} {declared}"));
+            columns.push(Column { name, strict: strict.then_some(kind) });
+        }
+        // A key's columns may stand anywhere; a constraint of the table stands last.
+        let at = if keys.len() > 1 { parts.len() } else { rng.below(parts.len() + 1) };
+        parts.insert(at, key_ddl);
+        if columns.len() > 1 && rng.one_in(4) {
+            let (a, b) = (&columns[0].name, &columns[1].name);
+            parts.push(format!("CHECK({a} IS NOT {b})"));
+            parts.sort_by_key(|part| part.starts_with("CHECK") || part.contains("PRIMARY KEY("));
+        }
+        let without = !rowid && rng.one_in(3);
+        let options = match (without, strict) {
+            (true, true) => " WITHOUT ROWID, STRICT",
+            (true, false) => " WITHOUT ROWID",
+            (false, true) => " STRICT",
+            (false, false) => "",
+        };
+        let ddl = format!("CREATE TABLE {name}({}){options}", parts.join(", "));
+        let mut table = Table { name, keys, columns, ddl, triggers: Vec::new(), rowid };
+        table.triggers = table.triggers(rng);
+        table
+    }
+
+    /// Triggers of the application that write to the table itself, as many have them.
+    fn triggers(&self, rng: &mut Rng) -> Vec<String> {
+        let Some((last, others)) = self.columns.split_last() else { return Vec::new() };
+        if others.is_empty() || !rng.one_in(5) {
+            return Vec::new();
+        }
+        let others: Vec<&str> = others.iter().map(|c| c.name.as_str()).collect();
+        vec![format!(
+            "CREATE TRIGGER {} AFTER UPDATE OF {} ON {} BEGIN UPDATE {} SET {} = {} WHERE {}; END",
+            quoted(&format!("touch {}", &self.name[1..self.name.len() - 1].replace('"', ""))),
+            others.join(", "),
+            self.name,
+            self.name,
+            last.name,
+            last.value(rng),
+            self.is(|key| format!("NEW.{key}")),
+        )]
+    }
+
+    /// The row with a key, as a condition.
+    pub fn is(&self, mut value: impl FnMut(&str) -> String) -> String {
+        let parts: Vec<String> =
+            self.keys.iter().map(|(key, _)| format!("{key} = {}", value(key))).collect();
+        parts.join(" AND ")
+    }
+
+    /// The row with some key.
+    pub fn is_some(&self, rng: &mut Rng) -> String {
+        let values: Vec<String> = self.keys.iter().map(|(_, domain)| domain.value(rng)).collect();
+        let mut values = values.into_iter();
+        self.is(|_| values.next().unwrap_or_default())
+    }
+
+    /// The values of a row, in the order of `names`.
+    pub fn row(&self, rng: &mut Rng) -> String {
+        let mut values: Vec<String> = self.keys.iter().map(|(_, d)| d.value(rng)).collect();
+        values.extend(self.columns.iter().map(|c| c.value(rng)));
+        values.join(", ")
+    }
+
+    /// The names of all columns, keys first.
+    pub fn names(&self) -> String {
+        let keys = self.keys.iter().map(|(name, _)| name.clone());
+        keys.chain(self.columns.iter().map(|c| c.name.clone())).collect::<Vec<_>>().join(", ")
+    }
+
+    pub fn key_names(&self) -> String {
+        self.keys.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>().join(", ")
+    }
+}

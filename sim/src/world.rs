@@ -1,0 +1,492 @@
+//! The replicas of a case and what happens to them, step by step. Whatever is wrong is found as
+//! soon as it can be: by the step that did it, or by the judge in the end.
+
+use crate::case::{Case, Step};
+use crate::disk::{self, Harm};
+use crate::host::{self, Answer, Cell, Failed, ask};
+use crate::model::{self, Model};
+use crate::replica::{Mail, Replica, Shape, dump, feed, seen};
+use crate::rng::Rng;
+use crate::template::Template;
+use rusqlite::{Connection, ffi};
+
+/// When the world begins: 2026-01-01, in milliseconds of the Julian day.
+pub const BEGIN: i64 = 212_633_985_600_000;
+
+pub struct World<'a> {
+    pub case: &'a Case,
+    pub replicas: Vec<Replica>,
+    pub model: Model,
+    pub shapes: Vec<Shape>,
+    /// Milliseconds since the beginning.
+    pub time: i64,
+    /// Everything that happened, folded into one number.
+    pub trace: u64,
+    pub rng: Rng,
+    /// Everything is told as it happens.
+    pub tell: bool,
+}
+
+/// What is wrong, as a sentence.
+pub type Verdict<T> = Result<T, String>;
+
+const VECTOR: &str = "SELECT crsql_vector()";
+const CHANGESET: &str = "SELECT crsql_changeset(?1, nullif(?2, 0))";
+const APPLY: &str = "SELECT crsql_apply(?1)";
+const SINCE: &str = "SELECT * FROM crsql_changes WHERE since = ?1";
+const INSERT: &str = "INSERT INTO crsql_changes VALUES(?,?,?,?,?,?,?,?,?)";
+
+impl<'a> World<'a> {
+    pub fn new(case: &'a Case, template: &Template) -> Verdict<World<'a>> {
+        let mut world = World {
+            case,
+            replicas: Vec::new(),
+            model: Model::default(),
+            shapes: template.shapes.clone(),
+            time: 0,
+            trace: case.seed,
+            rng: Rng::new(!case.seed),
+            tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
+        };
+        disk::seed(case.seed);
+        let careful = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
+        for n in 0..case.replicas {
+            let mut replica = Replica::new(n);
+            let begun = &template.replicas[n];
+            let mut machine = replica.machine().borrow_mut();
+            machine.reset();
+            machine.restore(&begun.files);
+            machine.now = BEGIN;
+            machine.careful = careful;
+            drop(machine);
+            replica.conn(0, &case.pragmas).map_err(|e| format!("opening: {}", e.text))?;
+            replica.site.clone_from(&begun.site);
+            replica.version = begun.version;
+            replica.tables.clone_from(&begun.tables);
+            for (version, changes) in &begun.log {
+                world.model.log.insert((begun.site.clone(), *version), changes.clone());
+            }
+            world.replicas.push(replica);
+        }
+        Ok(world)
+    }
+
+    /// Folds what happened into the trace.
+    pub fn note(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.trace = (self.trace ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn note_answer<T>(&mut self, answer: &Answer<T>) {
+        if let (true, Err(e)) = (self.tell, answer) {
+            println!("    {} [{}]", e.text, e.code);
+        }
+        match answer {
+            Ok(_) => self.note(b"ok"),
+            Err(e) => {
+                self.note(&e.code.to_be_bytes());
+                self.note(e.text.as_bytes());
+            }
+        }
+    }
+
+    pub fn run(&mut self) -> Verdict<()> {
+        let case = self.case;
+        for (n, step) in case.steps.iter().enumerate() {
+            self.time += 1;
+            self.set_clocks();
+            if self.tell {
+                println!("{step}");
+            }
+            self.step(step).map_err(|e| format!("{e}\nat step {}: {step}", n + 1))?;
+            self.restart_the_dead().map_err(|e| format!("{e}\nafter step {}: {step}", n + 1))?;
+        }
+        Ok(())
+    }
+
+    pub fn set_clocks(&self) {
+        for r in &self.replicas {
+            r.machine().borrow_mut().now = BEGIN + self.time + r.off;
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Verdict<()> {
+        match step {
+            Step::Sql { at, conn, list } => self.sql(*at, *conn, list),
+            Step::Pull { to, from, rows, max } => self.pull(*to, *from, *rows, *max).map(|_| ()),
+            Step::Ask { to, from, rows, max } => {
+                let mail = self.question(*to, *from, *rows, *max)?;
+                self.replicas[*to].mail.extend(mail);
+                Ok(())
+            }
+            Step::Take { to, nth, copy } => match self.mail(*to, *nth, *copy) {
+                Some(mail) => self.deliver(*to, &mail),
+                None => Ok(()),
+            },
+            Step::Lose { to, nth } => {
+                self.mail(*to, *nth, false);
+                Ok(())
+            }
+            Step::Garble { to, nth, bit } => self.garble(*to, *nth, *bit),
+            Step::Tick { ms } => {
+                self.time += ms;
+                Ok(())
+            }
+            Step::Clock { at, ms } => {
+                self.replicas[*at].off = *ms;
+                Ok(())
+            }
+            Step::Reopen { at } => {
+                self.replicas[*at].close();
+                // The last connection to go writes; that may have been too much.
+                if self.replicas[*at].machine().borrow().dead {
+                    return Ok(());
+                }
+                self.opened(*at)?;
+                self.observe(*at)
+            }
+            Step::Kill { at, after } => self.arm(*at, *after, Harm::Kill),
+            Step::Power { at, after } => self.arm(*at, *after, Harm::Power),
+            Step::Full { at, after } => self.arm(*at, *after, Harm::Full),
+            Step::Backup { at } => {
+                let copy = self.replicas[*at].machine().borrow().copy();
+                self.replicas[*at].backup = Some(copy);
+                Ok(())
+            }
+            Step::Restore { at, from } => self.restore(*at, *from),
+        }
+    }
+
+    fn arm(&mut self, at: usize, after: u32, harm: Harm) -> Verdict<()> {
+        self.replicas[at].power = harm == Harm::Power;
+        self.replicas[at].machine().borrow_mut().fuse = Some((after, harm));
+        Ok(())
+    }
+
+    fn opened(&mut self, at: usize) -> Verdict<&Connection> {
+        let case = self.case;
+        self.replicas[at]
+            .conn(0, &case.pragmas)
+            .map_err(|e| format!("replica {at} does not open: {}", e.text))
+    }
+
+    fn restore(&mut self, at: usize, from: usize) -> Verdict<()> {
+        let Some(files) = self.replicas[from].backup.clone() else { return Ok(()) };
+        self.replicas[at].close();
+        self.replicas[at].machine().borrow_mut().restore(&files);
+        self.replicas[at].mail.clear();
+        self.opened(at)?;
+        Ok(())
+    }
+
+    /// Statements of an application.
+    fn sql(&mut self, at: usize, conn: usize, list: &[String]) -> Verdict<()> {
+        let case = self.case;
+        for sql in list {
+            let answer = match self.replicas[at].conn(conn, &case.pragmas) {
+                Ok(db) => host::run(db, sql),
+                Err(e) => Err(e),
+            };
+            self.note_answer(&answer);
+            if let Err(e) = answer {
+                self.excuse(at, &e, true).map_err(|why| format!("{why}\nof: {sql}"))?;
+            }
+        }
+        self.observe(at)
+    }
+
+    /// Whether an application must live with an error: one that its own data cause, that another of
+    /// its connections causes, or that the disk causes. All others are ours.
+    fn excuse(&self, at: usize, e: &Failed, local: bool) -> Verdict<()> {
+        const OF_TRANSACTIONS: [&str; 8] = [
+            "no such savepoint",
+            "cannot start a transaction within",
+            "cannot commit - no transaction",
+            "cannot rollback - no transaction",
+            "cannot VACUUM from within a transaction",
+            "cannot VACUUM - SQL statements in progress",
+            "database table is locked",
+            "uncommitted changes in place of committed ones",
+        ];
+        let machine = self.replicas[at].machine().borrow();
+        let well = match e.code & 0xff {
+            ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH => local,
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => {
+                self.replicas[at].conns.iter().flatten().any(|db| !db.is_autocommit())
+            }
+            ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN => machine.dead || machine.full,
+            ffi::SQLITE_FULL => machine.full,
+            ffi::SQLITE_ERROR => OF_TRANSACTIONS.iter().any(|text| e.text.contains(text)),
+            _ => false,
+        };
+        if well { Ok(()) } else { Err(format!("replica {at}: {} [{}]", e.text, e.code)) }
+    }
+
+    /// Takes from a question to `from` what `to` lacks.
+    pub fn question(
+        &mut self,
+        to: usize,
+        from: usize,
+        rows: bool,
+        max: usize,
+    ) -> Verdict<Option<Mail>> {
+        let vector = self.replicas[to].main().and_then(|db| ask::<String>(db, VECTOR, []));
+        let Some(vector) = self.well(to, vector)? else { return Ok(None) };
+        self.merged(to, Some(&vector))?;
+        let mail = self.replicas[from].main().and_then(|db| answer(db, &vector, rows, max));
+        let mail = self.well(from, mail)?.flatten();
+        self.merged(from, None)?;
+        Ok(mail)
+    }
+
+    /// Notes an answer; nothing where it failed for a reason.
+    fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
+        if self.tell {
+            for db in self.replicas[at].conns.iter().flatten() {
+                println!("    replica {at} autocommit {} held {:?} dump {:?}", db.is_autocommit(), ask::<i64>(db, "select count(*) from crsql_log", []), dump(db, &self.shapes).map(|t| t.values().map(|r| r.len()).collect::<Vec<_>>()));
+            }
+        }
+        self.note_answer(&answer);
+        match answer {
+            Ok(v) => Ok(Some(v)),
+            Err(e) => self.excuse(at, &e, false).map(|()| None),
+        }
+    }
+
+    /// `to` asks `from` until there is nothing new; how many answers there were.
+    pub fn pull(&mut self, to: usize, from: usize, rows: bool, max: usize) -> Verdict<usize> {
+        let mut last = String::new();
+        for n in 0..10_000 {
+            let Some(mail) = self.question(to, from, rows, max)? else { return Ok(n) };
+            self.deliver(to, &mail)?;
+            if max == 0 || rows {
+                return Ok(n + 1);
+            }
+            let vector = self.replicas[to].main().and_then(|db| ask::<String>(db, VECTOR, []));
+            let Some(vector) = self.well(to, vector)? else { return Ok(n) };
+            let seen = vector.split_once("\"parts\"").or(vector.split_once("\"scope\""));
+            let seen = seen.map_or(String::new(), |(_, rest)| rest.to_owned());
+            if seen == last {
+                return Ok(n + 1);
+            }
+            last = seen;
+        }
+        Err(format!("replica {to} pulls from {from} without end"))
+    }
+
+    fn mail(&mut self, to: usize, nth: usize, copy: bool) -> Option<Mail> {
+        let mail = &mut self.replicas[to].mail;
+        let nth = nth.checked_rem(mail.len())?;
+        if copy { mail.get(nth).cloned() } else { Some(mail.remove(nth)) }
+    }
+
+    /// A message arrives.
+    pub fn deliver(&mut self, to: usize, mail: &Mail) -> Verdict<()> {
+        let answer = match mail {
+            Mail::Changeset(bytes) => {
+                self.replicas[to].main().and_then(|db| ask::<String>(db, APPLY, [bytes]))
+            }
+            Mail::Rows { rows, vector } => {
+                let mut order: Vec<usize> = (0..rows.len()).collect();
+                if self.rng.one_in(2) {
+                    (1..order.len()).for_each(|n| order.swap(n, self.rng.below(n + 1)));
+                }
+                self.replicas[to].main().and_then(|db| insert_rows(db, rows, &order, vector))
+            }
+        };
+        let Some(report) = self.well(to, answer)? else {
+            // It may have been committed all the same, if the machine died over it.
+            self.replicas[to].blind = true;
+            return Ok(());
+        };
+        let (said, vector) = report.split_once("\"vector\":").unwrap_or((&report, ""));
+        self.note(said.as_bytes());
+        self.merged(to, vector.strip_suffix('}'))
+    }
+
+    /// After what may have been a merge, as whoever asks may get what was held to fit: what the
+    /// replica knows now, and that it wrote nothing of its own.
+    fn merged(&mut self, at: usize, vector: Option<&str>) -> Verdict<()> {
+        let r = &mut self.replicas[at];
+        if let Some(vector) = vector {
+            r.vector = vector.to_owned();
+        }
+        let writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
+        if writes == r.writes {
+            return Ok(());
+        }
+        r.writes = writes;
+        let Some(db) = r.idle() else {
+            r.blind = true;
+            return Ok(());
+        };
+        let (version, tables) = match (own_version(db), dump(db, &self.shapes)) {
+            (Ok(version), Ok(tables)) => (version, tables),
+            _ => return Ok(()),
+        };
+        if version != r.version && !r.blind {
+            return Err(format!("a merge made version {version} of replica {at} itself"));
+        }
+        r.tables = tables;
+        Ok(())
+    }
+
+    fn garble(&mut self, to: usize, nth: usize, bit: usize) -> Verdict<()> {
+        let Some(Mail::Changeset(mut bytes)) = self.mail(to, nth, true) else { return Ok(()) };
+        let at = bit % (bytes.len() * 8);
+        bytes[at / 8] ^= 1 << (at % 8);
+        let answer = self.replicas[to].main().and_then(|db| ask::<String>(db, APPLY, [&bytes]));
+        self.note_answer(&answer);
+        match answer {
+            Ok(report) => Err(format!("a changeset with a wrong bit was taken: {report}")),
+            Err(e) if e.text.contains("REJECTED") || e.text.contains("too old") => Ok(()),
+            Err(e) => self.excuse(to, &e, false),
+        }
+    }
+
+    /// Looks at what an application has committed, and takes it into the model.
+    pub fn observe(&mut self, at: usize) -> Verdict<()> {
+        let r = &mut self.replicas[at];
+        if r.machine().borrow().dead {
+            return Ok(());
+        }
+        let Some(db) = r.idle() else {
+            r.blind = true;
+            return Ok(());
+        };
+        let looked = own_version(db).and_then(|version| {
+            let changes = if version > r.version {
+                feed(db, &r.site, r.version, version)?
+            } else {
+                Default::default()
+            };
+            let held: bool = ask(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", [])?;
+            Ok((version, changes, dump(db, &self.shapes)?, held))
+        });
+        let (version, changes, tables, held) = match looked {
+            Ok(found) => found,
+            Err(e) => return self.excuse(at, &e, false),
+        };
+        if version < r.version {
+            return Err(format!("replica {at} goes back from version {} to {version}", r.version));
+        }
+        let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
+        if !r.blind {
+            model::compare(&r.tables, &tables, &told).map_err(|e| format!("replica {at}: {e}"))?;
+            if r.tables != tables && version == r.version {
+                return Err(format!("replica {at}: rows changed and no version tells"));
+            }
+        }
+        for (version, changes) in changes {
+            let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
+            if let Some(early) = self.model.early(&changes, &r.site, &seen).filter(|_| !held) {
+                return Err(format!(
+                    "replica {at}: version {version} wrote {}.{:?} with the stamp {}, and had seen \
+                     a later one",
+                    early.table, early.column, early.stamp
+                ));
+            }
+            self.model.log.insert((r.site.clone(), version), changes);
+        }
+        // A transaction that is open still may have merged.
+        let all_idle = r.conns.iter().flatten().all(Connection::is_autocommit);
+        (r.version, r.tables, r.blind) = (version, tables, r.blind && !all_idle);
+        r.writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
+        self.note(&version.to_be_bytes());
+        Ok(())
+    }
+
+    /// Machines whose process died start again.
+    fn restart_the_dead(&mut self) -> Verdict<()> {
+        for at in 0..self.replicas.len() {
+            let machine = self.replicas[at].machine();
+            machine.borrow_mut().full = false;
+            if machine.borrow().dead {
+                self.restart(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, at: usize) -> Verdict<()> {
+        let r = &mut self.replicas[at];
+        r.close();
+        let power = r.power;
+        r.machine().borrow_mut().restart(power, &mut self.rng);
+        // Whoever asked for rows is gone, and what it knew with it.
+        r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
+        let site = r.site.clone();
+        let db = self.opened(at)?;
+        let version = own_version(db).map_err(|e| e.text)?;
+        let r = &mut self.replicas[at];
+        if version < r.version {
+            if !power {
+                return Err(format!("replica {at} was killed and lost version {}", r.version));
+            }
+            (version + 1..=r.version).for_each(|v| drop(self.model.log.remove(&(site.clone(), v))));
+            r.version = version;
+            // What was written over by what is lost stands again.
+            let again = r.idle().map(|db| feed(db, &site, 0, version));
+            for (v, changes) in again.transpose().map_err(|e| e.text)?.unwrap_or_default() {
+                self.model.log.entry((site.clone(), v)).or_default().extend(changes);
+            }
+        }
+        self.replicas[at].blind |= power;
+        self.observe(at)
+    }
+}
+
+pub fn own_version(db: &Connection) -> Answer<u64> {
+    ask(db, "SELECT crsql_db_version()", [])
+}
+
+/// What `from` has that the vector has not.
+fn answer(db: &Connection, vector: &str, rows: bool, max: usize) -> Answer<Option<Mail>> {
+    if !rows {
+        let bytes: Option<Vec<u8>> = ask(db, CHANGESET, (vector, max as i64))?;
+        return Ok(bytes.map(Mail::Changeset));
+    }
+    let theirs: String = ask(db, VECTOR, [])?;
+    let mut stmt = db.prepare_cached(SINCE)?;
+    let mut found = stmt.query([vector])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let cells = (0..9).map(|i| Ok(Cell(host::encode(row.get_ref(i)?))));
+        rows.push(cells.collect::<Answer<Vec<Cell>>>()?);
+    }
+    Ok(Some(Mail::Rows { rows, vector: theirs }))
+}
+
+fn insert_rows(
+    db: &Connection,
+    rows: &[Vec<Cell>],
+    order: &[usize],
+    vector: &str,
+) -> Answer<String> {
+    let own = db.is_autocommit();
+    if own {
+        host::run(db, "BEGIN")?;
+    }
+    let work = || -> Answer<()> {
+        let mut stmt = db.prepare_cached(INSERT)?;
+        for n in order {
+            stmt.execute(rusqlite::params_from_iter(&rows[*n]))?;
+        }
+        drop(stmt);
+        ask::<String>(db, "SELECT crsql_seen(?1)", [vector])?;
+        Ok(())
+    };
+    let done = work();
+    if own && !db.is_autocommit() {
+        let end = if done.is_ok() { host::run(db, "COMMIT") } else { host::run(db, "ROLLBACK") };
+        if let Err(e) = end {
+            let _ = host::run(db, "ROLLBACK");
+            done?;
+            return Err(e);
+        }
+    }
+    done?;
+    let vector: String = ask(db, VECTOR, [])?;
+    Ok(format!("{{\"vector\":{vector}}}"))
+}

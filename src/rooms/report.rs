@@ -1,0 +1,46 @@
+//! What `crsql_apply` tells of what it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::coverage;
+use super::merger::Outcome;
+use super::session::Session;
+use crate::words::dot::SiteId;
+use crate::words::error::Result;
+use crate::words::vector::hex16;
+
+/// What `crsql_apply` did.
+#[derive(Default)]
+pub struct Report {
+    /// How many changes went where.
+    pub outcome: Outcome,
+    /// The tables with changes.
+    pub tables: BTreeSet<String>,
+    /// The sites of which something was left out: from which version on, and why.
+    pub cut: BTreeMap<SiteId, (u64, String)>,
+}
+
+impl Report {
+    /// The report as JSON, with the vector as it is now.
+    pub fn to_json(&self, s: &Session) -> Result<String> {
+        let report = self;
+        let cut: Vec<_> = report
+            .cut
+            .iter()
+            .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
+            .collect();
+        let vector: serde_json::Value =
+            serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
+        Ok(json!({
+            "applied": report.outcome.applied,
+            "superseded": report.outcome.superseded,
+            "held": report.outcome.held,
+            "tables": report.tables,
+            "cut": cut,
+            "vector": vector,
+        })
+        .to_string())
+    }
+}
