@@ -21,6 +21,8 @@ const FCNTL_VFS_POINTER: c_int = 27;
 const UNIX_EPOCH_JULIAN_MS: i64 = 210_866_760_000_000;
 /// `SQLITE_TXN_READ`
 const TXN_READ: c_int = 1;
+/// `SQLITE_INTERRUPT`
+const INTERRUPT: c_int = 9;
 /// `SQLITE_TXN_WRITE`
 const TXN_WRITE: c_int = 2;
 
@@ -278,7 +280,8 @@ impl Db {
     pub(super) fn error(self, code: c_int) -> Error {
         // SAFETY: the connection is open; `errstr` knows a text for every code.
         let (extended, general) = unsafe { (api::extended_errcode(self.0), api::errstr(code)) };
-        if extended & 0xff == code & 0xff {
+        // An interrupt while SQLite reads the schema leaves the sentence of another error behind.
+        if extended & 0xff == code & 0xff && code & 0xff != INTERRUPT {
             return Error::new(extended, self.errmsg());
         }
         // SAFETY: a static text of SQLite's.
