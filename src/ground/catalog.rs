@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cache::{Cache, Fixed};
+use super::names::Names;
 use super::register::{follow, join, registered, rename, with_former};
 pub use super::register::{json_names, table_id};
 use super::shape;
@@ -21,8 +22,6 @@ use crate::words::key::KeyKind;
 
 const TABLE: Fixed = Fixed(20, "SELECT snapshot, shape, dropped FROM crsql_tables WHERE tid = ?1");
 const NAMED: Fixed = Fixed(26, "SELECT name, former FROM crsql_tables WHERE tid = ?1");
-const BY_NAME: Fixed =
-    Fixed(22, "SELECT tid, name, former FROM crsql_tables WHERE dropped IS NULL ORDER BY tid");
 const WATCHING: Fixed = Fixed(
     24,
     "SELECT name FROM main.sqlite_schema
@@ -150,22 +149,6 @@ pub struct Catalog {
     read_at: Cell<Option<u32>>,
 }
 
-/// Which table has which name, in lower case, and which had it before.
-#[derive(Default, Debug)]
-pub struct Names {
-    now: HashMap<String, u32>,
-    before: HashMap<String, u32>,
-    /// All ids.
-    pub all: Vec<u32>,
-}
-
-impl Names {
-    /// The table that the register has under this name.
-    pub fn registered(&self, name: &str) -> Option<u32> {
-        self.now.get(&name.to_ascii_lowercase()).copied()
-    }
-}
-
 impl Catalog {
     /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
     pub fn refresh(&self, cache: &Cache, db: Db) -> Result<bool> {
@@ -252,18 +235,7 @@ impl Catalog {
         if let Some(names) = self.names.borrow().as_ref() {
             return Ok(Rc::clone(names));
         }
-        let mut names = Names::default();
-        let mut stmt = cache.fixed(BY_NAME)?;
-        while stmt.step()? {
-            let tid = table_id(stmt.int(0))?;
-            names.now.insert(stmt.string(1).to_ascii_lowercase(), tid);
-            for f in json_names(stmt.text(2))? {
-                names.before.insert(f.to_ascii_lowercase(), tid);
-            }
-            names.all.push(tid);
-        }
-        drop(stmt);
-        let names = Rc::new(names);
+        let names = Rc::new(Names::read(cache)?);
         *self.names.borrow_mut() = Some(Rc::clone(&names));
         Ok(names)
     }
@@ -273,10 +245,8 @@ impl Catalog {
         if let Some((_, t)) = self.last_named.borrow().as_ref().filter(|(last, _)| last == name) {
             return Ok(Some(Rc::clone(t)));
         }
-        let names = self.names(cache)?;
-        let lower = name.to_ascii_lowercase();
-        let found = match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
-            Some(tid) => self.table(cache, db, *tid)?,
+        let found = match self.names(cache)?.find(name) {
+            Some(tid) => self.table(cache, db, tid)?,
             None => None,
         };
         *self.last_named.borrow_mut() = found.clone().map(|t| (name.to_string(), t));

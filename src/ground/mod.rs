@@ -25,6 +25,7 @@
 //! | `store`    | our own tables                                                    |
 //! | `shape`    | a table as SQLite tells it, and why it cannot be replicated       |
 //! | `triggers` | the text of our triggers                                          |
+//! | `names`    | the names of the replicated tables                                |
 //! | `snapshot` | what the catalog found, kept for the next connection              |
 //! | `register` | our ids for columns, joined with what SQLite tells                |
 //! | `catalog`  | the replicated tables, their columns and ids                      |
@@ -42,6 +43,7 @@ mod fence;
 mod function;
 mod index;
 mod methods;
+mod names;
 mod out;
 mod owned;
 pub mod quote;

@@ -343,17 +343,25 @@ pub fn set_clock(
     known: bool,
 ) -> Result<()> {
     hand::settle(s)?;
-    write_clock(s, tid, key, clock, known)
+    if try_clock(s, tid, key, clock, known)? {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{} {} the clock of a row that was just looked up",
+        clock_table(tid),
+        if known { "has lost" } else { "has already" }
+    )))
 }
 
-/// The same, past the row in hand.
-pub fn write_clock(
+/// The same, past the row in hand. Gives false where there is no clock to change, or one in the
+/// way.
+pub fn try_clock(
     s: &Session,
     tid: u32,
     key: KeyRef<'_>,
     clock: &RowClock,
     known: bool,
-) -> Result<()> {
+) -> Result<bool> {
     let mut bytes = Vec::with_capacity(32);
     clock.encode(&mut bytes);
     let table = || clock_table(tid);
@@ -361,13 +369,13 @@ pub fn write_clock(
         s.cache
             .get(Slot(tid, 2, 0), || format!("UPDATE {} SET clock = ?2 WHERE key = ?1", table()))?
     } else {
-        s.cache.get(Slot(tid, 3, 0), || {
-            format!("INSERT INTO {}(key, clock) VALUES(?1, ?2)", table())
-        })?
+        s.cache
+            .get(Slot(tid, 3, 0), || format!("INSERT OR IGNORE INTO {} VALUES(?1, ?2)", table()))?
     };
     bind_key(&mut stmt, key)?;
     stmt.bind_blob(2, &bytes)?;
-    stmt.run()
+    stmt.run()?;
+    Ok(s.db.changes() == 1)
 }
 
 /// The greatest integer key that a table's clocks have.
