@@ -128,3 +128,13 @@ CREATE TABLE crsql_peers(
 ) WITHOUT ROWID;
 
 CREATE TABLE crsql_config(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- Where programs that were written for cr-sqlite keep their cursors. Nothing of ours reads it.
+CREATE TABLE IF NOT EXISTS crsql_tracked_peers(
+  site_id BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  seq INTEGER DEFAULT 0,
+  tag INTEGER NOT NULL DEFAULT 0,
+  event INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(site_id, tag, event)
+) STRICT, WITHOUT ROWID;

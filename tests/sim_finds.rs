@@ -115,3 +115,80 @@ fn f3_a_clock_that_found_no_room_is_not_written_by_the_next_transaction() {
     }
     assert!((5..40).contains(&refused), "{refused}");
 }
+
+/// A file that has a transaction in part asked one that had got it row by row, and did not know of
+/// its last places because they were written over. The answer was REJECTED, and with it everything
+/// else that it had to give.
+#[test]
+fn f8_a_part_goes_on_where_less_is_left_than_it_has() {
+    let (a, b) = two(T);
+    let (c, d) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b'), (2, 'a', 'b'), (3, 'a', 'b')");
+    for _ in 0..2 {
+        let part = common::sync::changeset(&a, &common::sync::vector(&d), Some(1)).unwrap();
+        common::sync::apply(&d, &part);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    run(&c, "INSERT INTO t VALUES(2, 'c', 'c'), (3, 'c', 'c')");
+    pull_rows(&b, &c);
+    common::sync::insert(&b, &common::sync::changes(&a, "seq < 2"));
+    let seen = common::sync::vector(&a);
+    run(&b, &format!("SELECT crsql_seen('{seen}')"));
+    pull_in(&d, &b, Some(1));
+    pull_in(&d, &b, None);
+    assert_eq!(rows(&d, "SELECT * FROM t ORDER BY k"), ["1|a|b", "2|c|c", "3|c|c"]);
+    settle(&[&a, &b, &c, &d]);
+    assert_equal(&[&a, &b, &c, &d]);
+}
+
+/// A file that cannot make its newest versions durable now, because a transaction is open, leaves
+/// them out of what it shows row by row. Its vector told of them all the same: the reader called
+/// them seen, and never got them.
+#[test]
+fn h2_a_vector_does_not_tell_of_versions_that_rows_leave_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = common::open(&dir.path().join("a.db"));
+    let b = memory();
+    run(&a, &format!("PRAGMA journal_mode = DELETE; PRAGMA synchronous = NORMAL; {T}"));
+    run(&b, T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b'); BEGIN");
+    pull_rows(&b, &a);
+    assert_eq!(rows(&b, "SELECT count(*) FROM t"), ["0"]);
+    run(&a, "COMMIT");
+    pull_rows(&b, &a);
+    assert_equal(&[&a, &b]);
+}
+
+/// Looking at the feed counted as having put it on the disk, in journal modes too where nothing
+/// was: a file that had been looked at gave its newest versions away without making them durable.
+#[test]
+fn h2_looking_at_the_feed_makes_nothing_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = common::open(&dir.path().join("a.db"));
+    run(&a, &format!("PRAGMA journal_mode = DELETE; PRAGMA synchronous = NORMAL; {T}"));
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b'); SELECT count(*) FROM crsql_changes");
+    assert_eq!(rows(&a, "SELECT mark FROM crsql_state"), ["0"]);
+    common::sync::everything(&a);
+    assert_eq!(rows(&a, "SELECT mark FROM crsql_state"), ["1"]);
+}
+
+/// A transaction came in parts: the first from its origin, the last from a file that held its rows
+/// because of their clock, and so did not know its stamp. It was taken for a transaction without
+/// one, and REJECTED each time it was tried.
+#[test]
+fn d1_parts_of_one_transaction_from_two_senders_have_one_stamp() {
+    let behind = Clock::new();
+    let (a, c) = two(T);
+    let b = behind.memory();
+    run(&b, T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b'), (2, 'a', 'b')");
+    let part = common::sync::changeset(&a, &common::sync::vector(&c), Some(1)).unwrap();
+    common::sync::apply(&c, &part);
+    behind.ahead(-3_600_000);
+    pull_rows(&b, &a);
+    pull_in(&c, &b, Some(1));
+    assert_eq!(rows(&c, "SELECT * FROM t ORDER BY k"), ["1|a|b", "2|a|b"]);
+    behind.ahead(0);
+    settle(&[&a, &b, &c]);
+    assert_equal(&[&a, &b, &c]);
+}

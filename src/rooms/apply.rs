@@ -158,6 +158,7 @@ fn transaction<'a>(
     inbound.staged.set(true);
     match staged::take_whole(s, name, head.last_seq)? {
         Some(bodies) => {
+            let head = &head_of_parts(head, &bodies)?;
             apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
             let (lo, hi) = (head.version, head.version);
@@ -168,6 +169,21 @@ fn transaction<'a>(
         }
         None => Ok(()),
     }
+}
+
+/// The head of a transaction in parts, which may be from different senders: one that got it row by
+/// row may not know its stamp.
+fn head_of_parts(last: &TxnHead, bodies: &[Vec<u8>]) -> Result<TxnHead> {
+    for body in bodies {
+        for txn in changeset::decode(body)?.transactions() {
+            let head = txn?.head;
+            let same = (head.site, head.version) == (last.site, last.version);
+            if same && head.stamp != 0 {
+                return Ok(head);
+            }
+        }
+    }
+    Ok(last.clone())
 }
 
 /// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::log::{self, count, int};
 use super::session::Session;
-use super::{alter, forks, held, identity, omits, peers, staged, sweep};
+use super::{alter, durable, forks, held, identity, omits, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
@@ -320,7 +320,10 @@ pub fn with_open(s: &Session) -> Result<Vector> {
             Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,
             None => spans.clone(),
         };
-        vector.seen.insert(*id, spans);
+        let spans = if *site == known.own { durable::told(s, known.own, spans)? } else { spans };
+        if !spans.is_empty() {
+            vector.seen.insert(*id, spans);
+        }
     }
     vector.parts.clone_from(&known.parts);
     vector.horizon.clone_from(&known.horizon);

@@ -57,6 +57,17 @@ pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
     Ok(up_to(missing, known.own, known.mark))
 }
 
+/// What a vector tells of our own versions: those that `promised` would leave out of an answer row
+/// by row are not told either, or the reader would call them seen.
+pub fn told(s: &Session, own: u32, spans: Vec<Span>) -> Result<Vec<Span>> {
+    let own_versions = vec![(own, spans)];
+    let told = match due(s, &own_versions)? {
+        true => up_to(own_versions, own, coverage::known(s)?.mark),
+        false => own_versions,
+    };
+    Ok(told.into_iter().flat_map(|(_, spans)| spans).collect())
+}
+
 /// Puts an own version on the disk before it is read row by row, where the log's file allows it.
 /// This shows the open transaction too, and whoever reads here is not always sending.
 pub fn put_on_disk(s: &Session, own: u32, version: u64) -> Result<()> {
@@ -64,13 +75,13 @@ pub fn put_on_disk(s: &Session, own: u32, version: u64) -> Result<()> {
     if site == own && version <= durable {
         return Ok(());
     }
-    let newest = s.snapshot(|| {
-        if in_wal_mode(s)? {
-            s.db.sync_wal()?;
-        }
-        Ok(coverage::known(s)?.head)
+    let newest = s.snapshot(|| match in_wal_mode(s)? && s.db.sync_wal()? {
+        true => Ok(Some(coverage::known(s)?.head)),
+        false => Ok(None),
     })?;
-    s.durable.set((own, newest));
+    if let Some(newest) = newest {
+        s.durable.set((own, newest));
+    }
     Ok(())
 }
 

@@ -29,11 +29,8 @@ pub const UNSORTED: i64 = 8;
 const PART_BYTES: usize = 900;
 
 // A bare ?1 would make SQLite plan this anew once it sees the number.
-const NEWEST: Fixed = Fixed(
-    40,
-    "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0
-     ORDER BY version DESC, part DESC LIMIT 1",
-);
+const NEWEST: Fixed =
+    Fixed(40, "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0 ORDER BY version DESC");
 const RECORD: Fixed = Fixed(
     41,
     "SELECT stamp, flags, last_seq, deps FROM crsql_log
