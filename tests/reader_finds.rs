@@ -43,8 +43,9 @@ fn stranger(table: &TableInfo, last_seq: u64, fill: impl FnOnce(&mut Builder, us
     b.finish(header).unwrap()
 }
 
-/// A transaction in which two rows claim the same places, as only a dishonest sender makes one, was
-/// applied whole and shown in part: the second row was in the table, in no feed and in no changeset.
+/// A transaction in which two rows claim the same places, as only a dishonest sender makes one,
+/// was applied whole and shown in part: the second row was in the table, in no feed and in no
+/// changeset.
 #[test]
 fn e11_rows_that_claim_the_same_places_do_not_hide_each_other() {
     let (a, b, c) = (replica(), replica(), replica());
@@ -77,8 +78,8 @@ fn insert(db: &Connection, cid: &str, val: &str, stamp: i64, version: i64) {
     db.execute(sql, (cid, val, stamp, version)).unwrap();
 }
 
-/// What waits for its clock took the place of its cell among what is held: an absurd stamp kept every
-/// later change of a column that is not here yet from being held, and they were gone.
+/// What waits for its clock took the place of its cell among what is held: an absurd stamp kept
+/// every later change of a column that is not here yet from being held, and they were gone.
 #[test]
 fn d1_what_waits_for_its_clock_takes_nobodys_place() {
     let db = replica();
@@ -136,13 +137,13 @@ fn j4_a_mismatch_says_what_differs() {
         }),
     );
     let reason = one(&db, "SELECT reason FROM crsql_held");
-    let wanted = "column t.v is declared untyped here and at its sender, and stores with the affinity \
-                  BLOB here and TEXT there";
+    let wanted = "column t.v is declared untyped here and at its sender, and stores with the \
+                  affinity BLOB here and TEXT there";
     assert_eq!(reason, wanted);
 }
 
-/// A UNIQUE index, a foreign key or a STRICTer rule that came after enabling was not told of, though
-/// enabling refuses it.
+/// A UNIQUE index or a foreign key that came after enabling was not told of, though enabling
+/// refuses it.
 #[test]
 fn b5_what_enabling_refuses_is_told_by_the_check() {
     let db = replica();
