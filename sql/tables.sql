@@ -110,7 +110,8 @@ CREATE TABLE crsql_held(
   reason TEXT NOT NULL,
   held_at TEXT NOT NULL,              -- UTC
   peer BLOB,                          -- who sent it, where known
-  PRIMARY KEY("table", pk, cid)
+  ahead INTEGER NOT NULL DEFAULT 0,   -- the stamp that it waits for; 0 where it waits for another thing
+  PRIMARY KEY("table", pk, cid, ahead)
 ) WITHOUT ROWID;
 CREATE INDEX crsql_held_by_version ON crsql_held(site_id, db_version, seq);
 

@@ -227,9 +227,10 @@ fn transaction(
     let mut full = false;
     while !full
         && reader.read(s, ROWS_AT_ONCE, &mut |item| {
-            full = builder.size() as u64 >= limit.bytes && items > 0;
+            // Rows whose places overlap, which only a peer makes up, stay in one part.
+            full = builder.size() as u64 >= limit.bytes && items > 0 && item.place() >= end;
             if !full {
-                end = put(s, builder, &item);
+                end = end.max(put(s, builder, &item));
                 items += 1;
             }
             Ok(!full)
@@ -276,7 +277,7 @@ fn head(s: &Session, reader: &TxnReader, part: Option<(u64, u64)>) -> Result<Txn
 /// Adds an item; gives the place after it.
 fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
     match item {
-        Item::Held(h) => {
+        Item::Held(h, _) => {
             builder.held(&HeldItem {
                 table: &h.table,
                 pk: &h.pk,
