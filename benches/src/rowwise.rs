@@ -1,9 +1,11 @@
 //! Row by row, as applications written for cr-sqlite sync: `SELECT ... FROM crsql_changes` here,
 //! `INSERT INTO crsql_changes` there.
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
+use crate::data::Row;
 use crate::ready;
 use crate::run::{Run, duel, duel_over};
 use crate::sheet::{Goal, Sheet, Work};
@@ -11,6 +13,8 @@ use crate::side::{self, Key, Result, TXN_ROWS, in_transactions};
 
 pub const PULL: Work = Work("pull everything, as rows", Goal::Times(8.0));
 pub const APPLY: Work = Work("apply everything, as rows", Goal::Times(10.0));
+/// The least that a row costs which is written cell by cell, where a trigger calls a function.
+pub const CELLS: Work = Work("limit: cell by cell under a trigger that does nothing", Goal::Shown);
 pub const AGAIN: Work = Work("apply again, all seen, as rows", Goal::Shown);
 
 pub const NINE: &str = "\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq";
@@ -75,6 +79,35 @@ fn write(conn: &Connection, changes: &[Change]) -> Result<()> {
     })
 }
 
+/// A plain table whose triggers call a function that does nothing.
+fn watched(run: &Run) -> Result<Connection> {
+    let conn = side::create(&run.path("watched.db"), None, Key::Int)?;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    conn.create_scalar_function("watch", 1, flags, |_| Ok(Value::Null))?;
+    conn.execute_batch(
+        "CREATE TRIGGER i AFTER INSERT ON t BEGIN SELECT watch(new.id); END;
+         CREATE TRIGGER u AFTER UPDATE ON t BEGIN SELECT watch(new.id); END;",
+    )?;
+    Ok(conn)
+}
+
+/// Inserts rows as they arrive in `crsql_changes`: the first cell, then one after the other.
+fn cell_by_cell(conn: &Connection, rows: &[Row]) -> Result<()> {
+    let mut first = conn.prepare_cached("INSERT INTO t(id, a) VALUES (?1, ?2)")?;
+    let set = |column| conn.prepare_cached(&format!("UPDATE t SET {column} = ?2 WHERE id = ?1"));
+    let (mut b, mut c, mut d) = (set("b")?, set("c")?, set("d")?);
+    let (mut e, mut f) = (set("e")?, set("f")?);
+    in_transactions(conn, rows, TXN_ROWS, |r| {
+        first.execute(params![r.id, r.a])?;
+        b.execute(params![r.id, r.b])?;
+        c.execute(params![r.id, r.c])?;
+        d.execute(params![r.id, r.d])?;
+        e.execute(params![r.id, r.e])?;
+        f.execute(params![r.id, r.f])?;
+        Ok(())
+    })
+}
+
 pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let changes = read_all(&run.full_crsql("dump")?)?;
     let ignore = "INSERT OR IGNORE INTO t VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -91,6 +124,14 @@ pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
         )?;
         expect("the receiver", side::count(&db.crsql)?, run.rows)?;
         sheet.round(APPLY.0, run.rows, pair);
+        let (plain, watched) = (run.fresh("cells-plain", Key::Int)?.plain, watched(run)?);
+        let pair = duel(
+            steps,
+            |i| side::insert(&plain, Key::Int, rows[i], TXN_ROWS),
+            |i| cell_by_cell(&watched, rows[i]),
+        )?;
+        expect("the watched table", side::count(&watched)?, run.rows)?;
+        sheet.round(CELLS.0, run.rows, pair);
         let pair = duel(
             steps,
             |i| side::insert_with(&db.plain, ignore, Key::Int, rows[i], TXN_ROWS),
