@@ -13,8 +13,10 @@ use crate::side::{self, Key, Result, TXN_ROWS, in_transactions};
 
 pub const PULL: Work = Work("pull everything, as rows", Goal::Times(8.0));
 pub const APPLY: Work = Work("apply everything, as rows", Goal::Times(10.0));
-/// The least that a row costs which is written cell by cell, where a trigger calls a function.
-pub const CELLS: Work = Work("limit: cell by cell under a trigger that does nothing", Goal::Shown);
+/// The least that a row costs that is written cell by cell, where a trigger calls a function, when
+/// the cells come through a virtual table.
+pub const CELLS: Work = Work("limit: the same where crsql's part costs nothing", Goal::Shown);
+const FORGET: &str = "INSERT INTO ready VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 pub const AGAIN: Work = Work("apply again, all seen, as rows", Goal::Shown);
 
 pub const NINE: &str = "\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq";
@@ -70,7 +72,11 @@ fn read_all(conn: &Connection) -> Result<Vec<Change>> {
 }
 
 fn write(conn: &Connection, changes: &[Change]) -> Result<()> {
-    let mut stmt = conn.prepare_cached(INSERT)?;
+    write_to(conn, INSERT, changes)
+}
+
+fn write_to(conn: &Connection, sql: &str, changes: &[Change]) -> Result<()> {
+    let mut stmt = conn.prepare_cached(sql)?;
     in_transactions(conn, changes, TXN_ROWS * 6, |c| {
         let [col_version, db_version, cl, seq] = c.numbers;
         let (table, pk, cid, val, site) = (&c.table, &c.pk, &c.cid, &c.val, &c.site);
@@ -88,6 +94,7 @@ fn watched(run: &Run) -> Result<Connection> {
         "CREATE TRIGGER i AFTER INSERT ON t BEGIN SELECT watch(new.id); END;
          CREATE TRIGGER u AFTER UPDATE ON t BEGIN SELECT watch(new.id); END;",
     )?;
+    ready::has_ready(&conn, Vec::new())?;
     Ok(conn)
 }
 
@@ -128,7 +135,10 @@ pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
         let pair = duel(
             steps,
             |i| side::insert(&plain, Key::Int, rows[i], TXN_ROWS),
-            |i| cell_by_cell(&watched, rows[i]),
+            |i| {
+                write_to(&watched, FORGET, part(i))?;
+                cell_by_cell(&watched, rows[i])
+            },
         )?;
         expect("the watched table", side::count(&watched)?, run.rows)?;
         sheet.round(CELLS.0, run.rows, pair);
