@@ -110,7 +110,8 @@ CREATE TABLE crsql_held(
   reason TEXT NOT NULL,
   held_at TEXT NOT NULL,              -- UTC
   peer BLOB,                          -- who sent it, where known
-  PRIMARY KEY("table", pk, cid)
+  ahead INTEGER NOT NULL DEFAULT 0,   -- the stamp that it waits for; 0 where it waits for another thing
+  PRIMARY KEY("table", pk, cid, ahead)
 ) WITHOUT ROWID;
 CREATE INDEX crsql_held_by_version ON crsql_held(site_id, db_version, seq);
 
@@ -127,3 +128,13 @@ CREATE TABLE crsql_peers(
 ) WITHOUT ROWID;
 
 CREATE TABLE crsql_config(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- Where programs that were written for cr-sqlite keep their cursors. Nothing of ours reads it.
+CREATE TABLE IF NOT EXISTS crsql_tracked_peers(
+  site_id BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  seq INTEGER DEFAULT 0,
+  tag INTEGER NOT NULL DEFAULT 0,
+  event INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(site_id, tag, event)
+) STRICT, WITHOUT ROWID;

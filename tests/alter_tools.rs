@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::sync::{assert_equal, pull, settle, two};
 use common::{bare, memory, one, open, rows, run, shell, told, version};
 use std::path::Path;
 
@@ -43,6 +44,50 @@ fn a_table_built_anew_keeps_its_versions() {
             ["t 01 -1 NULL", "t 02 a 'new'", "t 02 c 6", "t 03 a NULL", "t 03 b NULL", "t 03 c 5"],
             "{before}"
         );
+    }
+}
+
+/// A key of fewer columns, more, or of another kind. The clocks of the old keys stayed, and reading
+/// the feed bound their values to a statement that has no place for them; integers and packed keys
+/// met in one clock table. A table with another key is taken as a new one: it begins again.
+#[test]
+fn a_table_built_anew_with_another_key_begins_again() {
+    let int = ("id INTEGER PRIMARY KEY NOT NULL, b NOT NULL DEFAULT 0, c", "010901");
+    let text = ("id TEXT PRIMARY KEY NOT NULL, b NOT NULL DEFAULT 0, c", "010B0131");
+    let both = ("id INTEGER NOT NULL, b NOT NULL, c, PRIMARY KEY(id, b)", "0209010902");
+    for (old, new, pk) in [
+        (both.0, int.0, int.1),
+        (int.0, both.0, both.1),
+        (int.0, text.0, text.1),
+        (text.0, int.0, int.1),
+        (text.0, both.0, both.1),
+    ] {
+        let migration = format!(
+            "SELECT crsql_begin_alter('t'); CREATE TABLE new_t({new});
+             INSERT INTO new_t SELECT id, b, c FROM t; DROP TABLE t; ALTER TABLE new_t RENAME TO t;
+             SELECT crsql_commit_alter('t');"
+        );
+        let (a, b) = two(&format!("CREATE TABLE t({old}); SELECT crsql_as_crr('t')"));
+        run(&a, "INSERT INTO t VALUES (1, 2, 3), (4, 5, 6)");
+        pull(&b, &a);
+        run(&a, &migration);
+        assert_eq!(one(&a, "SELECT hex(pk) FROM crsql_changes"), pk, "{new}");
+        assert_eq!(rows(&a, "SELECT * FROM crsql_changes WHERE cid = '-1' AND cl > 1"), [""; 0]);
+        run(&a, "UPDATE t SET c = 'later' WHERE id = 1; DELETE FROM t WHERE id = 4");
+        // A peer holds what comes until it has migrated too.
+        pull(&b, &a);
+        assert_eq!(one(&b, "SELECT count(*) > 0 FROM crsql_held"), "1", "{old} meets {new}");
+        run(&b, &migration);
+        settle(&[&a, &b]);
+        assert_equal(&[&a, &b]);
+        assert_eq!(rows(&b, "SELECT id, b, c FROM t"), ["1|2|later"], "{old} becomes {new}");
+        // Without the ceremony it is another table that took the name.
+        let away = migration.split(';').filter(|s| !s.contains("crsql")).collect::<Vec<_>>();
+        let undo = away.join(";").replace(new, old);
+        run(&a, &undo);
+        run(&a, "SELECT crsql_vector()");
+        assert_eq!(rows(&a, "SELECT * FROM crsql_changes"), [""; 0]);
+        assert_eq!(rows(&a, "SELECT * FROM crsql_check()"), [""; 0]);
     }
 }
 

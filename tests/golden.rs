@@ -334,7 +334,7 @@ fn the_document_tells_every_column_of_our_tables() {
     for create in sql.split("CREATE TABLE ").skip(1) {
         let (name, rest) = create.split_once('(').unwrap();
         let body = rest.split("\n)").next().unwrap();
-        let section = section(name);
+        let section = section(name.trim_start_matches("IF NOT EXISTS "));
         let body: String = if body.contains('\n') {
             body.lines().map(|l| l.split("--").next().unwrap().to_owned() + "\n").collect()
         } else {

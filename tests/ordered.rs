@@ -8,7 +8,7 @@
 mod common;
 
 use common::sync::{WAYS, assert_equal, settle, two};
-use common::{error, memory, one, rows, run};
+use common::{Seeded, error, memory, one, rows, run};
 use rusqlite::Connection;
 
 const LIST: &str = "CREATE TABLE item(id TEXT PRIMARY KEY NOT NULL, list TEXT, place TEXT, t TEXT);
@@ -220,4 +220,53 @@ fn as_table_leaves_nothing_that_calls_us() {
     run(&db, LIST);
     run(&db, "SELECT crsql_as_table('item')");
     assert_eq!(rows(&db, "SELECT name FROM sqlite_schema WHERE sql LIKE '%crsql_fract%'").len(), 0);
+}
+
+/// Inserts at the ends and after rows, moves within lists and between them, deletes: the table is
+/// the list that a plain vector is.
+#[test]
+fn a_list_is_what_a_vector_would_be() {
+    for seed in 0..20 {
+        let (db, r) = (memory(), &mut Seeded(seed));
+        run(&db, "CREATE TABLE item(id INTEGER PRIMARY KEY, list, place)");
+        run(&db, "SELECT crsql_as_crr('item'), crsql_fract_as_ordered('item', 'place', 'list')");
+        let names = ["1", "'b'", "NULL"];
+        let mut lists: [Vec<u64>; 3] = Default::default();
+        for step in 1..150 {
+            let l = r.below(3) as usize;
+            let all: Vec<u64> = lists.concat();
+            let new = all.is_empty() || r.below(3) == 0;
+            let id = if new { step } else { *r.pick(&all) };
+            lists.iter_mut().for_each(|list| list.retain(|x| *x != id));
+            if !new && r.below(6) == 0 {
+                run(&db, &format!("DELETE FROM item WHERE id = {id}"));
+                continue;
+            }
+            // After none of them: at the front.
+            let at = r.below(lists[l].len() as u64 + 1) as usize;
+            let after = at.checked_sub(1).map_or("NULL".into(), |n| lists[l][n].to_string());
+            let (name, end) = (names[l], r.below(4) == 0);
+            let at = if end { lists[l].len() } else { at };
+            lists[l].insert(at, id);
+            let sql = match (new, end) {
+                (true, true) => format!("INSERT INTO item VALUES ({id}, {name}, 1)"),
+                (false, true) => {
+                    format!("UPDATE item SET list = {name}, place = 1 WHERE id = {id}")
+                }
+                (true, false) => format!(
+                    "INSERT INTO item_fractindex(id, list, after_id) VALUES ({id}, {name}, {after})"
+                ),
+                (false, false) => format!(
+                    "UPDATE item_fractindex SET after_id = {after}, list = {name} WHERE id = {id}"
+                ),
+            };
+            run(&db, &sql);
+            for (list, name) in lists.iter().zip(names) {
+                let sql = format!("SELECT id FROM item WHERE list IS {name} ORDER BY place");
+                let wanted: Vec<String> = list.iter().map(u64::to_string).collect();
+                assert_eq!(rows(&db, &sql), wanted, "seed {seed}, step {step}");
+            }
+        }
+        assert_eq!(rows(&db, "SELECT * FROM crsql_check()"), [""; 0]);
+    }
 }

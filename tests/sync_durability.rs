@@ -205,9 +205,9 @@ const DAMAGE: &[&str] = &[
     "UPDATE crsql_coverage SET lo = -5, hi = -7",
     "UPDATE crsql_coverage SET hi = 9223372036854775807",
     "UPDATE crsql_peers SET acked = '[', pulled = 'x'",
-    "INSERT INTO crsql_staged VALUES(1, 1, 0, 5, 1, x'00')",
+    "INSERT INTO crsql_staged VALUES(1, 1, 0, 5, 9, x'00')",
     "INSERT INTO crsql_held
-     VALUES('t', x'010901', 'v', 1, -1, -1, x'00', -1, -1, 0, '', '', NULL)",
+     VALUES('t', x'010901', 'v', 1, -1, -1, x'00', -1, -1, 0, '', '', NULL, 0)",
     "INSERT INTO crsql_omits VALUES(77, 5, 1, 't')",
     "DELETE FROM crsql_tables",
     "DELETE FROM crsql_columns",

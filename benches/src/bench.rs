@@ -6,6 +6,7 @@ mod changesets;
 mod clock;
 mod data;
 mod growth;
+mod ready;
 mod report;
 mod rowwise;
 mod run;
@@ -47,7 +48,7 @@ const TIMES: &[Group] = &[
     Group(&[writes::DELETE], writes::delete),
     Group(&[writes::SCAN, writes::POINT], writes::reads),
     Group(&[rowwise::PULL], rowwise::pull),
-    Group(&[rowwise::LAST, rowwise::LEAST, rowwise::POLL], rowwise::last),
+    Group(&[rowwise::LAST, rowwise::PLAIN, rowwise::VIRTUAL, rowwise::POLL], rowwise::last),
     Group(&[rowwise::APPLY, rowwise::AGAIN], rowwise::apply),
     Group(
         &[changesets::PULL, changesets::APPLY, changesets::AGAIN, changesets::WIRE],

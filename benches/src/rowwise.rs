@@ -4,6 +4,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
+use crate::ready;
 use crate::run::{Run, duel, duel_over};
 use crate::sheet::{Goal, Sheet, Work};
 use crate::side::{self, Key, Result, TXN_ROWS, in_transactions};
@@ -103,8 +104,9 @@ pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
 pub const LAST: Work = Work("pull the last 100 rows, as rows", Goal::Times(5.0));
 pub const POLL: Work = Work("poll, nothing new, as rows", Goal::Times(2.0));
 
-/// The least that nine columns a change can cost: the same rows, lying ready in a plain table.
-pub const LEAST: Work = Work("limit: the same changes from a plain table", Goal::Shown);
+/// The least that nine columns a change can cost: the same rows, lying ready.
+pub const PLAIN: Work = Work("limit: the same changes from a plain table", Goal::Shown);
+pub const VIRTUAL: Work = Work("limit: the same from a virtual table in memory", Goal::Shown);
 
 /// What is new since a version of this file's own.
 pub const SINCE: &str =
@@ -120,58 +122,29 @@ pub fn db_version(conn: &Connection) -> Result<i64> {
 /// How often the short questions are asked in a round.
 pub const ASKED: usize = 2000;
 
-/// A plain table of what `SINCE` gives.
-fn lying_ready(run: &Run, from: &Connection, before: i64) -> Result<Connection> {
-    let path = run.path("ready.db");
-    side::remove(&path);
-    let ready = side::open(&path, None)?;
-    ready.pragma_update(None, "journal_mode", "WAL")?;
-    ready.execute_batch(&format!("CREATE TABLE changes({NINE})"))?;
-    let mut read = from.prepare(SINCE)?;
-    let mut rows = read.query([before])?;
-    let mut put =
-        ready.prepare("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-    while let Some(row) = rows.next()? {
-        let values: Vec<Value> = (0..9).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
-        put.execute(rusqlite::params_from_iter(values))?;
-    }
-    drop(put);
-    Ok(ready)
-}
-
 pub fn last(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let db = run.full("last-rows")?;
     let before = db_version(&db.crsql)?;
     let new = crate::data::rows(run.rows + 1, 100);
     side::insert(&db.plain, Key::Int, &new, 100)?;
     side::insert(&db.crsql, Key::Int, &new, 100)?;
-    let ready = lying_ready(run, &db.crsql, before)?;
+    let ready = ready::connection(run, &db.crsql, SINCE, before)?;
+    let plain = |_| {
+        let (n, _) = side::drain(&db.plain, SINCE_PLAIN, [run.rows as i64])?;
+        expect("the plain pull", n, 100)
+    };
     let asked: Vec<usize> = (0..ASKED).collect();
     for _ in 0..run.rounds {
-        let pair = duel(
-            200,
-            |_| {
-                let (n, _) = side::drain(&db.plain, SINCE_PLAIN, [run.rows as i64])?;
-                expect("the plain pull", n, 100)
-            },
-            |_| {
-                let (n, _) = side::drain(&db.crsql, SINCE, [before])?;
-                expect("the pull", n, 600)
-            },
-        )?;
+        let pair = duel(200, plain, |_| {
+            expect("the pull", side::drain(&db.crsql, SINCE, [before])?.0, 600)
+        })?;
         sheet.round(LAST.0, 200 * 100, pair);
-        let pair = duel(
-            200,
-            |_| {
-                let (n, _) = side::drain(&db.plain, SINCE_PLAIN, [run.rows as i64])?;
-                expect("the plain pull", n, 100)
-            },
-            |_| {
-                let (n, _) = side::drain(&ready, "SELECT * FROM changes", [])?;
-                expect("the changes that lie ready", n, 600)
-            },
-        )?;
-        sheet.round(LEAST.0, 200 * 100, pair);
+        for (work, sql) in [(PLAIN, "SELECT * FROM changes"), (VIRTUAL, "SELECT * FROM ready")] {
+            let pair = duel(200, plain, |_| {
+                expect("the changes that lie ready", side::drain(&ready, sql, [])?.0, 600)
+            })?;
+            sheet.round(work.0, 200 * 100, pair);
+        }
         let ask = |conn: &Connection, sql: &str, times: &[usize], mark: i64| -> Result<()> {
             for _ in times {
                 expect("the poll", side::drain(conn, sql, [mark])?.0, 0)?;

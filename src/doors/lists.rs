@@ -19,6 +19,8 @@ pub trait List: 'static {
     const VISIBLE: i32;
     /// How many arguments it has.
     const ARGUMENTS: i32;
+    /// Whether views and triggers may not use it.
+    const DIRECT_ONLY: bool;
     /// Its rows for these arguments.
     fn rows(s: &Rc<Session>, args: Args<'_>) -> Result<Vec<Vec<Value>>>;
 }
@@ -30,6 +32,7 @@ impl<L: List> VTab for Table<L> {
     type State = Session;
     type Cursor = Cursor<L>;
     const DECL: &'static str = L::DECL;
+    const DIRECT_ONLY: bool = L::DIRECT_ONLY;
 
     fn connect(_: Db, state: &Rc<Session>) -> Result<Self> {
         Ok(Self(Rc::clone(state), PhantomData))
@@ -98,6 +101,7 @@ impl List for Check {
     const DECL: &'static str = "CREATE TABLE x(fault TEXT, \"table\" TEXT, pk BLOB, detail TEXT)";
     const VISIBLE: i32 = 4;
     const ARGUMENTS: i32 = 0;
+    const DIRECT_ONLY: bool = true;
 
     fn rows(s: &Rc<Session>, _: Args<'_>) -> Result<Vec<Vec<Value>>> {
         const CORRUPT: i32 = 11;
@@ -122,6 +126,7 @@ impl List for Unpack {
     const DECL: &'static str = "CREATE TABLE x(cell, package BLOB HIDDEN)";
     const VISIBLE: i32 = 1;
     const ARGUMENTS: i32 = 1;
+    const DIRECT_ONLY: bool = false;
 
     fn rows(_: &Rc<Session>, args: Args<'_>) -> Result<Vec<Vec<Value>>> {
         let package = match (args.len(), args.get(0)) {

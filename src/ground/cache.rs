@@ -50,6 +50,7 @@ pub struct Cache {
     fixed: RefCell<Vec<Option<Stmt>>>,
     idle: RefCell<HashMap<Slot, Stmt, BuildHasherDefault<Mix>>>,
     guarded: Cell<bool>,
+    prepared: Cell<u32>,
 }
 
 /// Where a statement is kept.
@@ -59,6 +60,11 @@ enum Place {
     Slot(Slot),
 }
 
+/// So many statements of a connection are prepared in half the time, in the memory that SQLite has
+/// at hand (its lookaside). They are those of a first write; a connection that lives on needs that
+/// memory for itself.
+const AT_HAND: u32 = 9;
+
 /// More variants than this of per-table statements are not kept.
 const IDLE_MAX: usize = 4096;
 
@@ -66,7 +72,7 @@ impl Cache {
     /// An empty cache.
     pub fn new(db: Db) -> Self {
         let (fixed, idle) = (RefCell::default(), RefCell::default());
-        Self { db, fixed, idle, guarded: Cell::new(false) }
+        Self { db, fixed, idle, guarded: Cell::new(false), prepared: Cell::new(0) }
     }
 
     /// The connection.
@@ -98,10 +104,7 @@ impl Cache {
         let kept = self.fixed.borrow_mut().get_mut(sql.0 as usize).and_then(Option::take);
         let stmt = match kept {
             Some(stmt) => stmt,
-            None => {
-                self.connect_guard()?;
-                self.db.prepare(sql.1, how)?
-            }
+            None => self.prepare(sql.1, how)?,
         };
         Ok(Lease { cache: self, place: Place::Fixed(sql.0), stmt: Some(stmt) })
     }
@@ -110,12 +113,20 @@ impl Cache {
         let kept = self.idle.borrow_mut().remove(&slot);
         let stmt = match kept {
             Some(stmt) => stmt,
-            None => {
-                self.connect_guard()?;
-                self.db.prepare(&sql(), how)?
-            }
+            None => self.prepare(&sql(), how)?,
         };
         Ok(Lease { cache: self, place: Place::Slot(slot), stmt: Some(stmt) })
+    }
+
+    fn prepare(&self, sql: &str, how: Prep) -> Result<Stmt> {
+        self.connect_guard()?;
+        let n = self.prepared.get();
+        self.prepared.set(n.saturating_add(1));
+        match how {
+            Prep::Cached if n < AT_HAND => self.db.prepare(sql, Prep::AtHand),
+            Prep::CachedVtab if n < AT_HAND => self.db.prepare(sql, Prep::Once),
+            how => self.db.prepare(sql, how),
+        }
     }
 
     fn connect_guard(&self) -> Result<()> {

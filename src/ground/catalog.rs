@@ -11,27 +11,22 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cache::{Cache, Fixed};
-use super::shape::{self, Column, Shape};
+use super::names::Names;
+use super::register::{follow, join, registered, rename, with_former};
+pub use super::register::{json_names, table_id};
+use super::shape;
 use super::{Db, snapshot, store, triggers};
 use crate::words::affinity::Affinity;
-use crate::words::error::{Error, Result};
+use crate::words::error::Result;
 use crate::words::key::KeyKind;
-use crate::words::value::ValueRef;
 
-const TABLE: Fixed =
-    Fixed(20, "SELECT name, former, shape, snapshot, dropped FROM crsql_tables WHERE tid = ?1");
-const COLUMNS: Fixed = Fixed(
-    21,
-    "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
-);
-const BY_NAME: Fixed =
-    Fixed(22, "SELECT tid, name, former FROM crsql_tables WHERE dropped IS NULL ORDER BY tid");
+const TABLE: Fixed = Fixed(20, "SELECT snapshot, shape, dropped FROM crsql_tables WHERE tid = ?1");
+const NAMED: Fixed = Fixed(26, "SELECT name, former FROM crsql_tables WHERE tid = ?1");
 const WATCHING: Fixed = Fixed(
     24,
     "SELECT name FROM main.sqlite_schema
-     WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!' AND tbl_name = ?1 COLLATE
-         NOCASE
-     LIMIT 1",
+     WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!'
+       AND tbl_name = ?1 COLLATE NOCASE LIMIT 1",
 );
 const TRIGGERS: Fixed = Fixed(
     23,
@@ -154,22 +149,6 @@ pub struct Catalog {
     read_at: Cell<Option<u32>>,
 }
 
-/// Which table has which name, in lower case, and which had it before.
-#[derive(Default, Debug)]
-pub struct Names {
-    now: HashMap<String, u32>,
-    before: HashMap<String, u32>,
-    /// All ids.
-    pub all: Vec<u32>,
-}
-
-impl Names {
-    /// The table that the register has under this name.
-    pub fn registered(&self, name: &str) -> Option<u32> {
-        self.now.get(&name.to_ascii_lowercase()).copied()
-    }
-}
-
 impl Catalog {
     /// Forgets what was read if the schema has changed since. Gives whether our tables are there.
     pub fn refresh(&self, cache: &Cache, db: Db) -> Result<bool> {
@@ -256,18 +235,7 @@ impl Catalog {
         if let Some(names) = self.names.borrow().as_ref() {
             return Ok(Rc::clone(names));
         }
-        let mut names = Names::default();
-        let mut stmt = cache.fixed(BY_NAME)?;
-        while stmt.step()? {
-            let tid = table_id(stmt.int(0))?;
-            names.now.insert(stmt.string(1).to_ascii_lowercase(), tid);
-            for f in json_names(stmt.text(2))? {
-                names.before.insert(f.to_ascii_lowercase(), tid);
-            }
-            names.all.push(tid);
-        }
-        drop(stmt);
-        let names = Rc::new(names);
+        let names = Rc::new(Names::read(cache)?);
         *self.names.borrow_mut() = Some(Rc::clone(&names));
         Ok(names)
     }
@@ -277,10 +245,8 @@ impl Catalog {
         if let Some((_, t)) = self.last_named.borrow().as_ref().filter(|(last, _)| last == name) {
             return Ok(Some(Rc::clone(t)));
         }
-        let names = self.names(cache)?;
-        let lower = name.to_ascii_lowercase();
-        let found = match names.now.get(&lower).or_else(|| names.before.get(&lower)) {
-            Some(tid) => self.table(cache, db, *tid)?,
+        let found = match self.names(cache)?.find(name) {
+            Some(tid) => self.table(cache, db, tid)?,
             None => None,
         };
         *self.last_named.borrow_mut() = found.clone().map(|t| (name.to_string(), t));
@@ -296,13 +262,17 @@ impl Catalog {
     fn load(&self, cache: &Cache, db: Db, tid: u32) -> Result<Option<Rc<Table>>> {
         let mut stmt = cache.fixed(TABLE)?;
         stmt.bind_int(1, i64::from(tid))?;
-        if !stmt.step()? || !stmt.is_null(4) {
+        if !stmt.step()? || !stmt.is_null(2) {
             return Ok(None);
         }
-        let (shape, version) = (table_id(stmt.int(2))?, self.version.get());
-        if let Some(table) = snapshot::decode(stmt.blob(3), tid, shape, version) {
+        let (shape, version) = (table_id(stmt.int(1))?, self.version.get());
+        if let Some(table) = snapshot::decode(stmt.blob(0), tid, shape, version) {
             return Ok(Some(Rc::new(table)));
         }
+        drop(stmt);
+        let mut stmt = cache.fixed(NAMED)?;
+        stmt.bind_int(1, i64::from(tid))?;
+        stmt.step()?;
         let (name, former) = (stmt.string(0), json_names(stmt.text(1))?);
         drop(stmt);
         let seen = self.seen(cache, tid)?;
@@ -322,21 +292,6 @@ impl Catalog {
         self.found.borrow_mut().push((version, Rc::clone(&table)));
         Ok(Some(table))
     }
-}
-
-/// The id of a table or column as our tables hold it. They count from 0 and never come this far.
-pub fn table_id(i: i64) -> Result<u32> {
-    const MAX: u32 = u32::MAX / 2;
-    match u32::try_from(i) {
-        Ok(id) if id <= MAX => Ok(id),
-        _ => Err(Error::corrupt(format!("{i} is not the id of a table or a column"))),
-    }
-}
-
-/// A JSON array of names as our tables hold it.
-pub fn json_names(text: &[u8]) -> Result<Vec<String>> {
-    serde_json::from_slice(text)
-        .map_err(|e| Error::corrupt(format!("a list of former names is not JSON: {e}")))
 }
 
 /// The table whose triggers are on the table of this name.
@@ -373,8 +328,8 @@ struct Text {
 
 fn texts(cache: &Cache, from: &str, to: &str) -> Result<Vec<Text>> {
     let mut stmt = cache.fixed(TRIGGERS)?;
-    stmt.bind(1, ValueRef::Text(from.as_bytes()))?;
-    stmt.bind(2, ValueRef::Text(to.as_bytes()))?;
+    stmt.bind_text(1, from.as_bytes())?;
+    stmt.bind_text(2, to.as_bytes())?;
     let mut out = Vec::new();
     while stmt.step()? {
         out.push(Text { table: stmt.string(0), sql: stmt.string(1), name: stmt.string(2) });
@@ -405,102 +360,4 @@ fn seen_in(prefix: &str, texts: &[Text]) -> Option<Seen> {
         seen.texts.push((text.name.clone(), text.sql.clone()));
     }
     Some(seen)
-}
-
-struct Registered {
-    id: u32,
-    name: String,
-    former: Vec<String>,
-    watched: bool,
-    dropped: bool,
-}
-
-fn registered(cache: &Cache, tid: u32) -> Result<Vec<Registered>> {
-    let mut stmt = cache.fixed(COLUMNS)?;
-    stmt.bind_int(1, i64::from(tid))?;
-    let mut out = Vec::new();
-    while stmt.step()? {
-        out.push(Registered {
-            id: table_id(stmt.int(0))?,
-            name: stmt.string(1),
-            former: json_names(stmt.text(2))?,
-            watched: stmt.int(3) != 0,
-            dropped: !stmt.is_null(4),
-        });
-    }
-    Ok(out)
-}
-
-fn with_former(mut former: Vec<String>, was: &str, now: &str) -> Vec<String> {
-    if !was.eq_ignore_ascii_case(now) && !former.iter().any(|f| f == was) {
-        former.push(was.to_string());
-    }
-    former.retain(|f| f != now);
-    former
-}
-
-/// Gives the watched columns the names that the trigger's text has for them now.
-fn follow(columns: &mut [Registered], listed: &[String], keys: usize) {
-    let watched = columns.iter_mut().filter(|c| c.watched && !c.dropped);
-    for (column, now) in watched.zip(listed.iter().skip(keys)) {
-        rename(column, now);
-    }
-}
-
-fn rename(column: &mut Registered, now: &str) {
-    if column.name != *now {
-        column.former = with_former(std::mem::take(&mut column.former), &column.name, now);
-        column.name = now.to_string();
-    }
-}
-
-fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
-    let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
-    let watched: Vec<u32> =
-        columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
-    let mut cols = Vec::new();
-    let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();
-    let mut gone = Vec::new();
-    for c in columns.into_iter().filter(|c| !c.dropped) {
-        let slot = rest
-            .iter_mut()
-            .find(|r| r.as_ref().is_some_and(|r| r.name.eq_ignore_ascii_case(&c.name)));
-        match slot.and_then(Option::take) {
-            Some(found) => cols.push(col(c.id, c.former, found)),
-            None => gone.push(c.id),
-        }
-    }
-    for found in rest.into_iter().flatten() {
-        cols.push(col(next_id, Vec::new(), found));
-        next_id += 1;
-    }
-    cols.sort_by_key(|c| c.id);
-    let keys = found
-        .keys
-        .into_iter()
-        .map(|c| KeyCol { name: c.name, loose: c.affinity == Affinity::Blob, affinity: c.affinity })
-        .collect();
-    // Both ascend.
-    let mut of_trigger = watched.iter();
-    let stale = !cols.iter().all(|c| of_trigger.any(|w| *w == c.id));
-    let kind = if found.rowid_key { KeyKind::Int } else { KeyKind::Packed };
-    Table {
-        tid,
-        name: found.name,
-        former: Vec::new(),
-        shape,
-        kind,
-        strict: found.strict,
-        keys,
-        cols,
-        watched,
-        stale,
-        gone,
-        next_id,
-    }
-}
-
-fn col(id: u32, former: Vec<String>, c: Column) -> Col {
-    let Column { name, affinity, notnull, default, declared, .. } = c;
-    Col { id, name, former, affinity, notnull, default, declared }
 }

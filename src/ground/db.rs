@@ -5,7 +5,7 @@ use super::abi::{SQLITE_OK, sqlite3, sqlite3_file, sqlite3_stmt, sqlite3_vfs};
 use super::api;
 use super::fence::lossy;
 use super::stmt::{Prep, Stmt};
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_INTERRUPT};
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::{null, null_mut};
 
@@ -278,7 +278,9 @@ impl Db {
     pub(super) fn error(self, code: c_int) -> Error {
         // SAFETY: the connection is open; `errstr` knows a text for every code.
         let (extended, general) = unsafe { (api::extended_errcode(self.0), api::errstr(code)) };
-        if extended & 0xff == code & 0xff {
+        // Interrupted while it prepares a statement again, SQLite keeps the text that says why it
+        // did: that the schema has changed.
+        if extended & 0xff == code & 0xff && code & 0xff != SQLITE_INTERRUPT {
             return Error::new(extended, self.errmsg());
         }
         // SAFETY: a static text of SQLite's.

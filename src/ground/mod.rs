@@ -25,7 +25,9 @@
 //! | `store`    | our own tables                                                    |
 //! | `shape`    | a table as SQLite tells it, and why it cannot be replicated       |
 //! | `triggers` | the text of our triggers                                          |
+//! | `names`    | the names of the replicated tables                                |
 //! | `snapshot` | what the catalog found, kept for the next connection              |
+//! | `register` | our ids for columns, joined with what SQLite tells                |
 //! | `catalog`  | the replicated tables, their columns and ids                      |
 
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -41,9 +43,11 @@ mod fence;
 mod function;
 mod index;
 mod methods;
+mod names;
 mod out;
 mod owned;
 pub mod quote;
+mod register;
 pub mod shape;
 mod snapshot;
 mod stmt;

@@ -24,6 +24,8 @@ pub enum Prep {
     Once,
     /// Often; it touches no virtual table, so that it keeps none open.
     Cached,
+    /// The same, and soon: it is prepared in the memory that SQLite has at hand.
+    AtHand,
     /// Often, with a virtual table in it.
     CachedVtab,
 }
@@ -34,6 +36,7 @@ impl Prep {
         match self {
             Prep::Once => 0,
             Prep::Cached => 0x01 | 0x04,
+            Prep::AtHand => 0x04,
             Prep::CachedVtab => 0x01,
         }
     }

@@ -16,8 +16,7 @@ pub const FORMAT: i64 = 2;
 const TABLES: &str = include_str!("../../sql/tables.sql");
 
 const FOREIGN: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'crsql_master'";
-const STATE: Fixed =
-    Fixed(2, "SELECT format, oldest_reader, self, schema, clock, deps FROM crsql_state");
+const STATE: Fixed = Fixed(2, "SELECT format, oldest_reader, self, clock, deps FROM crsql_state");
 const SITE_OF: Fixed = Fixed(3, "SELECT site_id FROM crsql_sites WHERE ordinal = ?1");
 const ORDINAL_OF: Fixed = Fixed(4, "SELECT ordinal FROM crsql_sites WHERE site_id = ?1");
 const ADD_SITE: Fixed = Fixed(
@@ -26,6 +25,7 @@ const ADD_SITE: Fixed = Fixed(
      VALUES((SELECT coalesce(max(ordinal), -1) + 1 FROM crsql_sites), ?1)",
 );
 const SCHEMA_VERSION: Fixed = Fixed(6, "PRAGMA main.schema_version");
+const SCHEMA_SEEN: Fixed = Fixed(7, "SELECT schema FROM crsql_state");
 const SET_SCHEMA_SEEN: Fixed = Fixed(8, "UPDATE crsql_state SET schema = ?1");
 const CONFIG_GET: Fixed = Fixed(10, "SELECT value FROM crsql_config WHERE key = ?1");
 const CONFIG_SET: Fixed = Fixed(
@@ -64,12 +64,12 @@ impl<'a> State<'a> {
 
     /// The greatest stamp that was merged here, as it is stored.
     pub fn clock(&self) -> i64 {
-        self.0.int(4)
+        self.0.int(3)
     }
 
     /// What was newly seen since our own last transaction.
     pub fn deps(&self) -> Option<Vec<u8>> {
-        if self.0.is_null(5) { None } else { Some(self.0.blob(5).to_vec()) }
+        if self.0.is_null(4) { None } else { Some(self.0.blob(4).to_vec()) }
     }
 
     fn check_format(&self) -> Result<()> {
@@ -141,7 +141,9 @@ pub fn schema_mark(cache: &Cache) -> Result<(i64, i32)> {
 
 /// That count as it was when `crsql_tables` last agreed with the schema.
 pub fn schema_seen(cache: &Cache) -> Result<i64> {
-    State::read(cache).map(|state| state.0.int(3))
+    let mut stmt = cache.fixed(SCHEMA_SEEN)?;
+    stmt.step()?;
+    Ok(stmt.int(0))
 }
 
 /// Records that `crsql_tables` agrees with the schema.

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::session::Session;
-use super::{flush, held, omits, ordered, rebuilt};
+use super::{enable, flush, held, omits, ordered, rebuilt};
 use crate::ground::catalog::{self, Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
@@ -144,7 +144,7 @@ fn reconcile_unwatched(s: &Session, tid: u32) -> Result<()> {
         return forget_id(s, tid, &name);
     };
     let table = s.table(tid)?;
-    if !rebuilt::holds_known_rows(s, &table)? {
+    if !rebuilt::has_its_key(s, &table)? || !rebuilt::holds_known_rows(s, &table)? {
         return forget_id(s, tid, &name);
     }
     settle_columns(s, &table)?;
@@ -364,6 +364,9 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         if let Some(found) = shape::read(s.db, &table.name)? {
             shape::refuse(s.db, &found)?;
         }
+        if rebuilt && !rebuilt::has_its_key(s, &table)? {
+            return begin_again(s, &table);
+        }
         let added: Vec<u32> =
             table.ids().into_iter().filter(|id| !table.watched.contains(id)).collect();
         settle_columns(s, &table)?;
@@ -379,6 +382,17 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         settle_schema(s)?;
         held::retry(s)
     })
+}
+
+/// A table that was built anew with another key: its rows are others now, whatever they hold. They
+/// are taken as `crsql_as_crr` takes the rows that it finds.
+fn begin_again(s: &Rc<Session>, table: &Table) -> Result<()> {
+    forget_table(s, table)?;
+    enable::as_crr(s, &table.name)?;
+    ordered::come_back(s, table)?;
+    reconcile(s)?;
+    drop_clocks(s)?;
+    settle_schema(s)
 }
 
 /// The table under this name: one whose stand-in triggers followed it, or else the register's.

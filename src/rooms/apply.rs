@@ -5,22 +5,21 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::coverage::Known;
 use super::dictionary::{self, Mapped};
-use super::export::covers_up_to;
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
 use super::report::Report;
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, forks, guard, held, identity, omits, peers, staged, sweep};
+use super::{
+    alter, coverage, flush, forks, guard, held, horizon, identity, omits, peers, staged, sweep,
+};
 use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::planted::planted;
-use crate::words::ranges::RangeSet;
 use crate::words::vector::{Span, Vector, hex16};
 
 /// One changeset on its way in.
@@ -29,12 +28,12 @@ struct Inbound<'a> {
     bytes: &'a [u8],
     tables: Vec<Mapped>,
     own: u32,
-    /// Whether any part of a transaction may be waiting here.
-    staged: Cell<bool>,
     /// The sites that are closed, and where.
     closed: BTreeMap<SiteId, u64>,
     /// What was seen and is wanted again.
     wanted: omits::Omits,
+    /// Whether any part of a transaction may be waiting here.
+    staged: Cell<bool>,
 }
 
 impl Inbound<'_> {
@@ -74,7 +73,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         ..Vector::default()
     };
     let known = forks::heal(s, &vector)?;
-    refuse_old(&known, header)?;
+    horizon::refuse_sender(&known, header)?;
     let inbound = Inbound {
         changeset,
         bytes,
@@ -93,6 +92,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     }
     let seen = grant(s, &vector, &inbound, &report)?;
     peers::exchanged(s, &vector, &seen)?;
+    forks::reissue_left(s)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
@@ -113,28 +113,6 @@ fn covered(header: &Header, head: &TxnHead) -> Result<()> {
     )))
 }
 
-/// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
-/// up by changes.
-fn refuse_old(known: &Known, header: &Header) -> Result<()> {
-    let ours = |site: &SiteId| {
-        let spans = known.seen.values().find(|(id, _)| id == site);
-        spans.map_or(RangeSet::new(), |(_, spans)| coverage::set_of(spans))
-    };
-    let old = Error::rejected("too old: take a snapshot");
-    for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-        if !known.seen.is_empty() && !covers_up_to(&ours(site), *version) {
-            return Err(old);
-        }
-    }
-    let theirs = Vector { seen: header.vector.clone(), ..Vector::default() };
-    for (site, version) in &known.horizon {
-        if *version > 0 && !covers_up_to(&theirs.seen_set(site), *version) {
-            return Err(old);
-        }
-    }
-    Ok(())
-}
-
 fn transaction<'a>(
     s: &Session,
     inbound: &Inbound<'a>,
@@ -151,18 +129,16 @@ fn transaction<'a>(
     let record = log::record(s, name)?;
     let (known, seen) = known_stamp(s, inbound, name, record.as_ref())?;
     let other = known != 0 && head.stamp != 0 && known != head.stamp;
-    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
-        if other {
-            forks::other(s, site, head.version)?;
-        }
-        identity::mark_forked(s, site)?;
-        report.cut.insert(head.site, (head.version, FORKED.to_string()));
-        return Ok(());
+    if other {
+        forks::other(s, site, head.version)?;
     }
-    if seen {
+    if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
+        // Its content is taken; at the end it is issued again under our own site.
+        identity::mark_forked(s, site)?;
+    } else if seen {
         return count_superseded(txn, cells, report);
     }
-    if site == inbound.own && !inbound.wants(name) {
+    if site == s.own()? && !inbound.wants(name) {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
     if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
@@ -187,15 +163,14 @@ fn transaction<'a>(
             apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
             let (lo, hi) = (head.version, head.version);
-            coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            if coverage::closed_at(s, site)?.is_none_or(|at| hi <= at) {
+                coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            }
             coverage::remember_new(s, &new)
         }
         None => Ok(()),
     }
 }
-
-/// Why versions of a site are left out that its sender has to issue again.
-const FORKED: &str = "two files write as this site";
 
 /// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
 /// already.

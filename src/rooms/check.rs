@@ -6,8 +6,9 @@ use super::session::Session;
 use crate::ground::Prep;
 use crate::ground::catalog::{self, Table, clock_table};
 use crate::ground::quote::{ident, literal};
+use crate::ground::shape;
 use crate::words::dot::Txn;
-use crate::words::error::{Error, Result, SQLITE_CORRUPT};
+use crate::words::error::{Error, Result, SQLITE_CORRUPT, SQLITE_ERROR};
 use crate::words::key::Key;
 use crate::words::rowclock::RowClock;
 use crate::words::value::ValueRef;
@@ -63,10 +64,23 @@ impl Checker<'_> {
     }
 
     fn table(&mut self, table: &Table) -> Result<()> {
+        self.shape(table)?;
         self.triggers(table)?;
         self.clocks(table)?;
         self.rows(table)?;
         self.constraints(table)
+    }
+
+    /// What was changed since the table was enabled may be what enabling refuses.
+    fn shape(&mut self, table: &Table) -> Result<()> {
+        let Some(shape) = shape::read(self.s.db, &table.name)? else { return Ok(()) };
+        match shape::refuse(self.s.db, &shape) {
+            Err(e) if e.code == SQLITE_ERROR => {
+                self.fault("shape", Some(&table.name), None, e.text)
+            }
+            done => done?,
+        }
+        Ok(())
     }
 
     fn triggers(&mut self, table: &Table) -> Result<()> {

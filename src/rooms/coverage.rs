@@ -40,7 +40,8 @@ const STATE: Fixed = Fixed(
     87,
     "SELECT s.self, o.epoch, s.mark, s.horizon, l.version, l.stamp,
             EXISTS(SELECT 1 FROM crsql_staged), EXISTS(SELECT 1 FROM crsql_held),
-            EXISTS(SELECT 1 FROM crsql_omits)
+            EXISTS(SELECT 1 FROM crsql_omits),
+            EXISTS(SELECT 1 FROM crsql_sites WHERE closed IS NOT NULL)
      FROM crsql_state s JOIN crsql_sites o ON o.ordinal = s.self
      LEFT JOIN crsql_log l ON l.site = s.self AND l.part = 0
       AND l.version = (SELECT max(version) FROM crsql_log WHERE site = s.self)",
@@ -131,11 +132,18 @@ fn read_known(s: &Session) -> Result<Known> {
         parts: BTreeMap::new(),
         staged: stmt.int(6) != 0,
         held: stmt.int(7) != 0,
-        closed: closed(s)?,
-        omits: if stmt.int(8) != 0 { omitted(s)? } else { Vec::new() },
-        wanted: if stmt.int(8) != 0 { omits::wanted(s)? } else { omits::Omits::new() },
+        omits: Vec::new(),
+        wanted: omits::Omits::new(),
+        closed: BTreeMap::new(),
     };
+    let (omits, closed) = (stmt.int(8) != 0, stmt.int(9) != 0);
     drop(stmt);
+    if omits {
+        (known.omits, known.wanted) = (omitted(s)?, omits::wanted(s)?);
+    }
+    if closed {
+        known.closed = self::closed(s)?;
+    }
     // The open transaction is not committed.
     if s.memory.borrow().given.is_some_and(|g| g.version == head) {
         head -= 1;
@@ -335,7 +343,8 @@ fn horizon(json: ValueRef<'_>) -> Result<BTreeMap<SiteId, u64>> {
 /// `crsql_vector()`: makes the identity where it can, and tries again what waited for a change of
 /// the schema or for the clock.
 pub fn ask(s: &Rc<Session>) -> Result<Vector> {
-    let told = s.snapshot(|| match alter::is_settled(s)? && !known(s)?.held {
+    let nothing_waits = |known: &Known| !known.held && known.closed.is_empty();
+    let told = s.snapshot(|| match alter::is_settled(s)? && nothing_waits(&*known(s)?) {
         true => vector(s).map(Some),
         false => Ok(None),
     })?;

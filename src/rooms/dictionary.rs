@@ -98,13 +98,16 @@ fn column(table: &Table, info: &TableInfo, c: &ColumnInfo) -> std::result::Resul
                 if strict { " (STRICT)" } else { "" }
             )
         };
-        return Err(format!(
-            "column {}.{} is {} here and {} at its sender",
-            table.name,
-            ours.name,
-            kind(&ours.declared, table.strict),
-            kind(&c.declared, info.strict)
-        ));
+        let (here, there) = (kind(&ours.declared, table.strict), kind(&c.declared, info.strict));
+        let (table, name) = (&table.name, &ours.name);
+        if here.eq_ignore_ascii_case(&there) {
+            let (ours, theirs) = (ours.affinity.name(), c.affinity.name());
+            return Err(format!(
+                "column {table}.{name} is declared {here} here and at its sender, and stores with \
+                 the affinity {ours} here and {theirs} there"
+            ));
+        }
+        return Err(format!("column {table}.{name} is {here} here and {there} at its sender"));
     }
     if c.merge != "lww" {
         return Err(format!(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, config, coverage, durable, flush, forks, held, log, peers};
+use super::{alter, config, coverage, durable, flush, forks, held, horizon, log, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
     Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Seen, TableInfo, TxnHead,
@@ -26,6 +26,7 @@ const MAX_BYTES: u64 = 64 << 20;
 const ROWS_AT_ONCE: usize = 1024;
 /// `SQLITE_LIMIT_LENGTH`: the most bytes that a value may have on a connection.
 const LIMIT_LENGTH: i32 = 0;
+
 /// What a receiver lacks: by site, ranges of versions.
 type Missing = Vec<(u32, Vec<Span>)>;
 
@@ -93,7 +94,7 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
 }
 
 fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
-    behind_horizon(s, since)?;
+    horizon::refuse_asker(s, since)?;
     let missing = durable::promised(s, coverage::missing(s, since)?)?;
     if missing.is_empty() {
         return Ok(None);
@@ -167,23 +168,6 @@ pub fn refuse_open(s: &Session, call: &str) -> Result<()> {
     Ok(())
 }
 
-/// A peer that lacks what was cleaned up here cannot be brought up by changes.
-fn behind_horizon(s: &Session, since: &Vector) -> Result<()> {
-    for (site, version) in &coverage::known(s)?.horizon {
-        let (site, version) = (*site, *version);
-        let seen = since.seen_set(&site);
-        if !since.seen.is_empty() && version > 0 && !covers_up_to(&seen, version) {
-            return Err(Error::rejected("too old: take a snapshot"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a set holds 1 to `version`.
-pub fn covers_up_to(set: &RangeSet, version: u64) -> bool {
-    set.iter().next().is_some_and(|(lo, hi)| lo == 1 && hi >= version)
-}
-
 /// One origin's transactions. Gives what of the spans is covered.
 fn origin(
     s: &Session,
@@ -243,9 +227,10 @@ fn transaction(
     let mut full = false;
     while !full
         && reader.read(s, ROWS_AT_ONCE, &mut |item| {
-            full = builder.size() as u64 >= limit.bytes && items > 0;
+            // Rows whose places overlap, which only a peer makes up, stay in one part.
+            full = builder.size() as u64 >= limit.bytes && items > 0 && item.place() >= end;
             if !full {
-                end = put(s, builder, &item);
+                end = end.max(put(s, builder, &item));
                 items += 1;
             }
             Ok(!full)
@@ -292,7 +277,7 @@ fn head(s: &Session, reader: &TxnReader, part: Option<(u64, u64)>) -> Result<Txn
 /// Adds an item; gives the place after it.
 fn put(s: &Session, builder: &mut Builder, item: &Item<'_>) -> u64 {
     match item {
-        Item::Held(h) => {
+        Item::Held(h, _) => {
             builder.held(&HeldItem {
                 table: &h.table,
                 pk: &h.pk,

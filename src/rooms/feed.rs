@@ -79,8 +79,21 @@ pub struct HeldChange {
 pub enum Item<'a> {
     /// A row of a replicated table.
     Row(RowChange<'a>),
-    /// A held change.
-    Held(&'a HeldChange),
+    /// A held change, and the stamp of its transaction as it came.
+    Held(&'a HeldChange, u64),
+}
+
+impl Item<'_> {
+    /// Its first place.
+    pub fn place(&self) -> u64 {
+        match self {
+            Item::Row(row) => {
+                let first = row.cells.first().map_or(u64::MAX, |c| c.seq);
+                row.sentinel.map_or(first, |seq| seq.min(first))
+            }
+            Item::Held(h, _) => h.seq,
+        }
+    }
 }
 
 /// Takes items; false where it does not take the one it is shown.
@@ -95,9 +108,11 @@ pub struct TxnReader {
     pub record: Record,
     entries: VecDeque<Entry>,
     next_part: Option<u64>,
-    held: VecDeque<HeldChange>,
-    /// Places before this one are told already.
+    held: VecDeque<(HeldChange, u64)>,
+    /// Places before this one were told to the asker already.
     from_seq: u64,
+    /// Rows that were shown, and up to where, while entries still come that begin before that.
+    told: Vec<(u32, Key, u64)>,
     cells: Vec<FeedCell>,
 }
 
@@ -110,14 +125,20 @@ const RUN_MIN: usize = 4;
 impl TxnReader {
     /// Opens a transaction at a place. None where the file has no record of it.
     pub fn open(s: &Session, txn: Txn, from_seq: u64) -> Result<Option<Self>> {
-        let Some(record) = log::record(s, txn)? else { return Ok(None) };
+        let Some(mut record) = log::record(s, txn)? else { return Ok(None) };
+        let held = held::of_txn(s, txn)?;
+        if record.stamp == 0 {
+            // What waits for its clock is not believed by the record, and has to wait at the next.
+            record.stamp = held.iter().map(|(_, stamp)| *stamp).max().unwrap_or(0);
+        }
         let mut reader = Self {
             txn,
             record,
             entries: VecDeque::new(),
             next_part: Some(0),
-            held: held::of_txn(s, txn)?.into(),
+            held: held.into(),
             from_seq,
+            told: Vec::new(),
             cells: Vec::new(),
         };
         if reader.record.flags & UNSORTED != 0 {
@@ -126,7 +147,7 @@ impl TxnReader {
             reader.entries = entries.into();
             reader.next_part = None;
         }
-        reader.held.retain(|h| h.seq >= from_seq);
+        reader.held.retain(|(h, _)| h.seq >= from_seq);
         Ok(Some(reader))
     }
 
@@ -140,8 +161,8 @@ impl TxnReader {
                 continue;
             }
             let next = self.entries.front().map_or(u64::MAX, |e| e.seq);
-            if let Some(held) = self.held.front().filter(|h| h.seq < next) {
-                if !sink(Item::Held(held))? {
+            if let Some((held, stamp)) = self.held.front().filter(|(h, _)| h.seq < next) {
+                if !sink(Item::Held(held, *stamp))? {
                     return Ok(true);
                 }
                 self.held.pop_front();
@@ -177,7 +198,7 @@ impl TxnReader {
     /// How many of the next entries, `most` at most, are rows whose keys follow each other: 1, or
     /// as many as are worth a statement of their own.
     fn run(&self, table: &Table, most: usize) -> usize {
-        let held = self.held.front().map_or(u64::MAX, |h| h.seq);
+        let held = self.held.front().map_or(u64::MAX, |(h, _)| h.seq);
         let Some(Entry { tid, key: Key::Int(first), .. }) = self.entries.front() else { return 1 };
         let follows = |(at, e): &(usize, &Entry)| {
             e.tid == *tid && e.seq < held && e.key == Key::Int(first.wrapping_add(*at as i64))
@@ -243,14 +264,20 @@ impl TxnReader {
         row: Row<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<bool> {
-        // Entries do not overlap, but for the lists of a site that was forked.
-        let (lo, hi) = (entry.seq.max(self.from_seq), entry.seq + entry.span);
+        // Places are given once, but a peer may say otherwise: entries of one row that overlap are
+        // shown once, and different rows do not hide each other.
+        let told = self.told.iter().filter(|(tid, key, _)| *tid == entry.tid && *key == entry.key);
+        let told = told.map(|(_, _, upto)| *upto).max().unwrap_or(0);
+        let (lo, hi) = (entry.seq.max(self.from_seq).max(told), entry.seq + entry.span);
         let left = within(table, clock, row, self.txn, (lo, hi), &mut self.cells);
         let Some(sentinel) = left else { return Ok(true) };
         let (key, cells) = (&entry.key, self.cells.as_slice());
         let taken = sink(Item::Row(RowChange { table, key, cl: clock.cl, sentinel, cells, row }))?;
         if taken {
-            self.from_seq = hi;
+            self.told.retain(|(_, _, upto)| *upto > entry.seq);
+            if self.entries.front().map_or(self.next_part.is_some(), |next| next.seq < hi) {
+                self.told.push((entry.tid, entry.key.clone(), hi));
+            }
         }
         Ok(taken)
     }

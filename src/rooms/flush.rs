@@ -70,7 +70,11 @@ fn flush_dirty(s: &Session) -> Result<()> {
         log::saw_stamp(s, saw)?;
     }
     write_touches(s, &batch.touches)?;
-    write_events(s, &batch)?;
+    // A transaction of one new row mostly makes a row that nobody knew: it is not looked up first.
+    let lone = matches!(batch.events.as_slice(), [e] if e.op == Op::Insert);
+    if !lone || !write_events(s, &batch, true)? {
+        write_events(s, &batch, false)?;
+    }
     s.catalog.save_snapshots(&s.cache)?;
     let mut memory = s.memory.borrow_mut();
     memory.flushed = [memory.events.len(), memory.touches.len()];
@@ -108,14 +112,16 @@ fn write_touches(s: &Session, touches: &[Touch]) -> Result<()> {
     Ok(())
 }
 
-fn write_events(s: &Session, batch: &Batch) -> Result<()> {
-    let mut groups = group(s, batch)?;
+/// Writes the events. With `unknown` their rows count as rows that have no clock yet; gives false,
+/// and has written nothing, where one of them has.
+fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
+    let mut groups = group(s, batch, unknown)?;
     let mut spans = vec![0u64; batch.events.len()];
     for g in &mut groups {
         settle(s, batch, g, &mut spans)?;
     }
     if spans.iter().all(|n| *n == 0) {
-        return canonicalise(s, batch, &groups);
+        return canonicalise(s, batch, &groups).map(|()| true);
     }
     let head = log::head(s)?;
     let given = give(s, &head)?;
@@ -131,7 +137,12 @@ fn write_events(s: &Session, batch: &Batch) -> Result<()> {
     }
     let txn = Txn { site: head.own, version: given.version };
     for g in &groups {
-        write_clock(s, batch, g, txn, &seqs)?;
+        if !write_clock(s, batch, g, txn, &seqs)? {
+            if unknown {
+                return Ok(false);
+            }
+            return Err(Error::corrupt("a row's clock cannot be found and is there"));
+        }
     }
     let parts = write_log(s, &head, given, writer)?;
     let mut memory = s.memory.borrow_mut();
@@ -141,7 +152,7 @@ fn write_events(s: &Session, batch: &Batch) -> Result<()> {
     drop(memory);
     sweep::after(s, given.version, groups.iter().filter(|g| g.known).count() as u64)?;
     canonicalise(s, batch, &groups)?;
-    learn(s, &groups)
+    learn(s, &groups).map(|()| true)
 }
 
 /// Columns that were added since the triggers were made have been written: from now on they have
@@ -198,7 +209,7 @@ fn write_log(s: &Session, head: &Head, given: Given, writer: Writer) -> Result<u
 }
 
 /// Sorts the events by row. Events of one row stay in their order.
-fn group(s: &Session, batch: &Batch) -> Result<Vec<Group>> {
+fn group(s: &Session, batch: &Batch, unknown: bool) -> Result<Vec<Group>> {
     let key = |i: &u32| {
         let e = batch.events.get(*i as usize);
         e.map(|e| (e.tid, key_in(&batch.keys, e.key)))
@@ -211,7 +222,7 @@ fn group(s: &Session, batch: &Batch) -> Result<Vec<Group>> {
     let mut fresh: Option<(u32, Option<i64>)> = None;
     for run in order.chunk_by(|a, b| key(a) == key(b)) {
         let Some(event) = run.first().and_then(|i| batch.events.get(*i as usize)) else { continue };
-        if fresh.is_none_or(|(tid, _)| tid != event.tid) {
+        if !unknown && fresh.is_none_or(|(tid, _)| tid != event.tid) {
             let greatest = match event.key {
                 KeyAt::Int(_) => log::greatest_key(s, event.tid)?,
                 KeyAt::Bytes { .. } => None,
@@ -221,7 +232,7 @@ fn group(s: &Session, batch: &Batch) -> Result<Vec<Group>> {
         let Some(table) = s.find_table(event.tid)? else { continue };
         let new = match (event.key, fresh) {
             (KeyAt::Int(i), Some((_, greatest))) => greatest.is_none_or(|g| i > g),
-            _ => false,
+            _ => unknown,
         };
         let clock =
             if new { None } else { clock_of(s, event.tid, key_in(&batch.keys, event.key))? };
@@ -352,19 +363,20 @@ fn changed(s: &Session, batch: &Batch, g: &Group, bits: &BitSet) -> Result<Vec<u
     Ok(ids)
 }
 
-fn write_clock(s: &Session, batch: &Batch, g: &Group, txn: Txn, seqs: &[u64]) -> Result<()> {
+/// Gives false where a row whose clock is new has one already.
+fn write_clock(s: &Session, batch: &Batch, g: &Group, txn: Txn, seqs: &[u64]) -> Result<bool> {
     let seq_of = |i: usize| seqs.get(i).copied().unwrap_or(0);
     let key = key_in(&batch.keys, g.key);
     let tid = g.table.tid;
     let (mut clock, since) = match g.outcome {
-        Outcome::Nothing => return Ok(()),
+        Outcome::Nothing => return Ok(true),
         Outcome::Dead { cl, by } => {
             let clock = RowClock::dead(cl, Dot { txn, seq: seq_of(by) });
-            return log::set_clock(s, tid, key, &clock, g.known);
+            return log::try_clock(s, tid, key, &clock, g.known);
         }
         Outcome::Born { cl, by } => (born(g, cl, Dot { txn, seq: seq_of(by) }), by + 1),
         Outcome::Alive => {
-            let Some(clock) = g.clock.clone() else { return Ok(()) };
+            let Some(clock) = g.clock.clone() else { return Ok(true) };
             (clock, 0)
         }
     };
@@ -386,7 +398,7 @@ fn write_clock(s: &Session, batch: &Batch, g: &Group, txn: Txn, seqs: &[u64]) ->
             }
         }
     }
-    if touched { log::set_clock(s, tid, key, &clock, g.known) } else { Ok(()) }
+    if touched { log::try_clock(s, tid, key, &clock, g.known) } else { Ok(true) }
 }
 
 fn born(g: &Group, cl: u64, dot: Dot) -> RowClock {

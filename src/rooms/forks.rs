@@ -2,14 +2,13 @@
 //! then on one number names two transactions, and whoever passes both on cannot tell them apart.
 //!
 //! A fork is noticed where a vector gives another stamp for a version than this file has, or claims
-//! more of our own site than we wrote. If it is our site, and nobody has acknowledged what we wrote
-//! since, giving the site up is enough (`identity::retire`). Otherwise two contents of one name are
-//! out in the network, and the site is **closed**: up to the last version that seems to be the same
-//! everywhere it counts, above it no version names anything any more. Whoever has something of what
-//! is above, the twins or others, issues it again as its own writing. Vectors and changesets carry
-//! what was closed. Who hears of it does the same, and closes the site further down where the last
+//! more of our own site than we wrote. Then the site is **closed**: up to the last version that
+//! seems to be the same everywhere it counts, above it no version names anything any more. Whoever
+//! has something of what is above, or gets it from somebody who has not heard, issues it again as
+//! its own writing; and who wrote as that site takes a new one. Vectors and changesets carry what
+//! was closed. Who hears of it does the same, and closes the site further down where the last
 //! version that counts is not the one that stands here. So that version only falls, by distances
-//! that double, and in the end all agree on it.
+//! that grow fourfold, and in the end all agree on it.
 //!
 //! What is issued again is stamped one step later than it was. So it beats the write that it
 //! repeats and everything that had lost to that; nothing else lies between the two, because clocks
@@ -19,9 +18,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::coverage::{self, Known};
-use super::identity;
 use super::log::{self, BACKFILL, REISSUED, Record, UNSORTED, Writer, count, int};
 use super::session::Session;
+use super::{identity, peers};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -45,9 +44,7 @@ const LEFT: Fixed = Fixed(
 /// What a vector says of a site that this file knows otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Odd {
-    /// More of our own site than we wrote.
-    More,
-    /// Another transaction of this version.
+    /// Another transaction of this version, or one that we, whose site it is, never wrote.
     Other(u64),
     /// It was closed, further down than here.
     Closed(Closed),
@@ -79,8 +76,6 @@ pub fn heal(s: &Session, vector: &Vector) -> Result<Rc<Known>> {
     for (id, odd) in odd {
         let site = s.sites.intern(&s.cache, &id)?;
         match odd {
-            Odd::More if site == s.own()? => identity::retire(s, MAX_COUNT)?,
-            Odd::More => {}
             Odd::Other(version) => other(s, site, version)?,
             Odd::Closed(closed) => hear(s, site, closed)?,
             Odd::Healed => {
@@ -107,7 +102,7 @@ pub fn tidy(s: &Session) -> Result<()> {
 
 /// Issues again what is here of closed sites: rows that came one by one from somebody who had not
 /// heard.
-fn reissue_left(s: &Session) -> Result<()> {
+pub fn reissue_left(s: &Session) -> Result<()> {
     while let Some((site, at)) = left(s, &*coverage::known(s)?)? {
         reissue_above(s, site, at)?;
     }
@@ -145,7 +140,7 @@ fn odd(s: &Session, known: &Known, vector: &Vector) -> Result<Vec<(SiteId, Odd)>
         let upto = known.closed.get(id).map_or(u64::MAX, |(closed, _)| closed.at);
         for span in spans.iter().filter(|span| span.hi <= upto) {
             if site == known.own && span.hi > known.head {
-                out.push((*id, Odd::More));
+                out.push((*id, Odd::Other(known.head + 1)));
                 break;
             }
             let ours = stamp_here(s, known, site, span.hi)?.unwrap_or(0);
@@ -173,12 +168,16 @@ fn stamp_here(s: &Session, known: &Known, site: u32, version: u64) -> Result<Opt
     }
 }
 
-/// Somebody has another transaction under a name that this file has given, or has seen.
+/// Somebody has another transaction under a name that this file has given, or has seen. What of
+/// our own site a peer had acknowledged is likely to be the same in all files that write as it.
 pub fn other(s: &Session, site: u32, version: u64) -> Result<()> {
-    if site == s.own()? && version > identity::acknowledged(s)? {
-        return identity::retire(s, version - 1);
+    let mut at = version - 1;
+    if site == s.own()? {
+        let acked = peers::acked_by_any(s, &s.site_id(site)?)?;
+        let whole = acked.iter().next().filter(|(lo, _)| *lo == 1).map(|(_, hi)| hi);
+        at = at.min(log::head(s)?.version).min(whole.unwrap_or(at));
     }
-    close_below(s, site, version - 1, version)
+    close_below(s, site, at, version)
 }
 
 /// Somebody has closed a site.
@@ -189,7 +188,7 @@ fn hear(s: &Session, site: u32, closed: Closed) -> Result<()> {
         return close(s, site, closed);
     }
     let reach = closed.from - closed.at;
-    close_below(s, site, closed.at.saturating_sub(reach), closed.from)
+    close_below(s, site, closed.at.saturating_sub(3 * reach), closed.from)
 }
 
 /// Closes a site at the newest version up to `at` whose stamp is known here.
@@ -227,6 +226,7 @@ fn close(s: &Session, site: u32, closed: Closed) -> Result<()> {
 
 /// Issues everything that is here of a site above a version again, as own transactions.
 pub fn reissue_above(s: &Session, site: u32, above: u64) -> Result<()> {
+    super::flush::flush(s)?;
     log::saw_stamp(s, log::head(s)?.stamp)?;
     let mut version = above;
     while let Some(v) = log::next_version(s, site, version, MAX_COUNT)? {

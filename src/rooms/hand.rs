@@ -59,7 +59,7 @@ pub fn put(s: &Session, tid: u32, key: &Key, clock: RowClock, known: bool) -> Re
 pub fn settle(s: &Session) -> Result<()> {
     let hand = s.memory.borrow_mut().hand.take();
     let Some(hand) = hand.filter(|h| h.dirty) else { return Ok(()) };
-    let done = log::write_clock(s, hand.tid, hand.key.borrow(), &hand.clock, hand.known);
+    let done = log::set_clock(s, hand.tid, hand.key.borrow(), &hand.clock, hand.known);
     if done.is_err() && s.memory.borrow().enlisted {
         s.memory.borrow_mut().hand = Some(hand);
     }

@@ -1,13 +1,17 @@
 //! HELD changes: what cannot be applied yet, kept in `crsql_held` with its reason, served onward
 //! in the feed, and tried again when the schema or the clock allows.
 //!
-//! Holding is per cell and keeps the winner only. A held creation holds its row: as long as a
-//! held change of the row has a greater causal length than the row has here, later changes of
-//! that row join it.
+//! Holding is per cell and keeps the winner only, by the one merge law; but what waits for its
+//! clock takes nobody's place, for it may wait for ever: there each stamp has a place of its own. A
+//! held creation holds its row: as long as a held change of the row has a greater causal length
+//! than the row has here, later changes of that row join it.
+
+use std::cmp::Ordering;
 
 use super::feed::HeldChange;
 use super::guard;
 use super::log;
+use super::merger::SENTINEL;
 use super::session::Session;
 use super::single;
 use crate::ground::Prep;
@@ -16,25 +20,26 @@ use crate::words::clock;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
+use crate::words::merge::{self, Write};
 use crate::words::planted::planted;
 use crate::words::value::ValueRef;
 
 const ANY: Fixed = Fixed(60, "SELECT EXISTS(SELECT 1 FROM crsql_held)");
 const OF_TXN: Fixed = Fixed(
     61,
-    "SELECT h.\"table\", h.pk, h.cid, h.val, h.col_version, h.cl, h.seq FROM crsql_held h
+    "SELECT h.\"table\", h.pk, h.cid, h.val, h.col_version, h.cl, h.seq, h.stamp FROM crsql_held h
      WHERE h.site_id = (SELECT site_id FROM crsql_sites WHERE ordinal = ?1)
        AND h.db_version = ?2 ORDER BY h.seq",
 );
 const STANDING: Fixed = Fixed(
     62,
-    "SELECT cl, col_version, site_id, db_version, seq FROM crsql_held
-     WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3",
+    "SELECT cl, col_version, site_id, db_version, seq, val FROM crsql_held
+     WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3 AND ahead = 0",
 );
 const PUT: Fixed = Fixed(
     63,
     "INSERT OR REPLACE INTO crsql_held
-     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 );
 const ROW_LIFE: Fixed = Fixed(
     64,
@@ -43,8 +48,10 @@ const ROW_LIFE: Fixed = Fixed(
 );
 const DROP_OLD: Fixed =
     Fixed(65, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cl < ?3");
-const REMOVE: Fixed =
-    Fixed(66, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3");
+const REMOVE: Fixed = Fixed(
+    66,
+    "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3 AND ahead = ?4",
+);
 
 /// At most this many changes are held for one peer. Past that its changesets are cut.
 pub const PER_PEER_MAX: i64 = 1_000_000;
@@ -141,8 +148,8 @@ pub fn any(s: &Session) -> Result<bool> {
     Ok(any)
 }
 
-/// The held changes of one transaction, by place.
-pub fn of_txn(s: &Session, txn: Txn) -> Result<Vec<HeldChange>> {
+/// The held changes of one transaction, by place, each with the stamp that it came with.
+pub fn of_txn(s: &Session, txn: Txn) -> Result<Vec<(HeldChange, u64)>> {
     let mut out = Vec::new();
     if !any(s)? || planted!("held-not-served") {
         return Ok(out);
@@ -151,7 +158,7 @@ pub fn of_txn(s: &Session, txn: Txn) -> Result<Vec<HeldChange>> {
     stmt.bind_int(1, i64::from(txn.site))?;
     stmt.bind_int(2, log::int(txn.version))?;
     while stmt.step()? {
-        out.push(read_change(&stmt)?);
+        out.push((read_change(&stmt)?, log::count(stmt.int(7))?));
     }
     Ok(out)
 }
@@ -235,26 +242,44 @@ fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     if !stmt.step()? {
         return Ok(None);
     }
-    let standing = (
-        log::count(stmt.int(0))?,
-        log::any_count(stmt.int(1))?,
-        stmt.blob(2).to_vec(),
-        log::count(stmt.int(3))?,
-        log::count(stmt.int(4))?,
-    );
-    Ok(Some(standing >= (c.cl, c.col_version, w.site.to_vec(), w.version, c.seq)))
+    let standing = Write {
+        stamp: log::any_count(stmt.int(1))?,
+        site: stmt.blob(2).try_into().map_err(|_| not_a_site())?,
+        version: log::count(stmt.int(3))?,
+        seq: log::count(stmt.int(4))?,
+    };
+    let life = merge::life(log::count(stmt.int(0))?, c.cl);
+    if life != Ordering::Equal {
+        return Ok(Some(life == Ordering::Less));
+    }
+    let verdict = if c.cid == SENTINEL {
+        let name = (standing.site, standing.version, standing.seq);
+        merge::sentinel(Some(name), (w.site, w.version, c.seq))
+    } else {
+        let (stamp, site, version, seq) = (c.col_version, w.site, w.version, c.seq);
+        let incoming = Write { stamp, site, version, seq };
+        merge::cell(Some(&standing), &incoming, || merge::values(c.val.as_ref(), stmt.value(5)))
+    };
+    Ok(Some(!verdict.wins))
+}
+
+/// The stamp that a change waits for, where it is its clock that it waits for; else 0.
+fn ahead(w: &Whole, reason: &str) -> i64 {
+    let cell = if w.change.cid == SENTINEL { 0 } else { w.change.col_version };
+    if reason.starts_with(AHEAD) { log::int(w.stamp.max(cell)) } else { 0 }
 }
 
 /// A change was applied: what is held of the same cell and loses to it goes.
 pub fn drop_lost(s: &Session, w: &Whole) -> Result<()> {
-    if standing(s, w)? == Some(false) { remove(s, &w.change) } else { Ok(()) }
+    if standing(s, w)? == Some(false) { remove(s, &w.change, 0) } else { Ok(()) }
 }
 
-fn remove(s: &Session, c: &HeldChange) -> Result<()> {
+fn remove(s: &Session, c: &HeldChange, ahead: i64) -> Result<()> {
     let mut stmt = s.cache.fixed(REMOVE)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
     stmt.bind_text(3, c.cid.as_bytes())?;
+    stmt.bind_int(4, ahead)?;
     stmt.run()?;
     s.memory.borrow_mut().any_held = None;
     Ok(())
@@ -264,13 +289,14 @@ fn remove(s: &Session, c: &HeldChange) -> Result<()> {
 /// it is held now.
 pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
     let c = &w.change;
-    if is_below(s, c)? || standing(s, w)? == Some(true) {
+    let ahead = ahead(w, reason);
+    if is_below(s, c)? || (ahead == 0 && standing(s, w)? == Some(true)) {
         return Ok(false);
     }
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {
         return Ok(false);
     }
-    if !reason.starts_with(AHEAD) {
+    if ahead == 0 {
         drop_below(s, &c.table, &c.pk, c.cl)?;
     }
     let mut stmt = s.cache.fixed(PUT)?;
@@ -287,6 +313,7 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
     stmt.bind_text(11, reason.as_bytes())?;
     stmt.bind_text(12, clock::to_utc_text(s.now()).as_bytes())?;
     stmt.bind(13, peer.map_or(ValueRef::Null, |p| ValueRef::Blob(p)))?;
+    stmt.bind_int(14, ahead)?;
     stmt.run()?;
     drop(stmt);
     s.memory.borrow_mut().any_held = Some(true);
@@ -340,8 +367,8 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
     guard::ensure(s)?;
     let mut stmt = s.db.prepare(
         &format!(
-            "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer
-             FROM crsql_held WHERE {which} ORDER BY cl, site_id, db_version, seq"
+            "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer,
+                    ahead FROM crsql_held WHERE {which} ORDER BY cl, site_id, db_version, seq"
         ),
         Prep::Once,
     )?;
@@ -351,14 +378,14 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
         let change = read_change(&stmt)?;
         let peer: Option<SiteId> = stmt.blob(10).try_into().ok();
         let (version, stamp) = (log::count(stmt.int(8))?, log::count(stmt.int(9))?);
-        waiting.push((Whole { change, site, version, stamp }, peer));
+        waiting.push((Whole { change, site, version, stamp }, peer, stmt.int(11)));
     }
     drop(stmt);
     // All of them first: a cell that still waits would make the others of its row wait for it.
-    for (whole, _) in &waiting {
-        remove(s, &whole.change)?;
+    for (whole, _, ahead) in &waiting {
+        remove(s, &whole.change, *ahead)?;
     }
-    for (whole, peer) in waiting {
+    for (whole, peer, _) in waiting {
         single::merge_change(s, &whole.as_one(), peer.as_ref())?;
     }
     Ok(())

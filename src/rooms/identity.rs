@@ -2,13 +2,11 @@
 //! turns out to write as it.
 //!
 //! A copied file, or a backup that was restored, is a fork (`forks.rs`). Then our claim on the old
-//! site falls to the highest version that a peer had acknowledged in this file; our own later
-//! transactions are issued again under a new site; and the rest of the old site is pulled like any
-//! other site's.
+//! site falls to what counts of it; our own later transactions are issued again under a new site.
 
+use super::coverage;
 use super::log::{self, int};
 use super::session::Session;
-use super::{coverage, forks, peers};
 use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{SiteId, Txn};
@@ -109,24 +107,16 @@ fn keep_coverage(s: &Session, old: u32, version: u64, stamp: u64) -> Result<()> 
     coverage::remember_new(s, &new)
 }
 
-/// Up to which own version some peer has everything.
-pub fn acknowledged(s: &Session) -> Result<u64> {
-    let acked = peers::acked_by_any(s, &s.own_id()?)?;
-    Ok(acked.iter().next().filter(|(lo, _)| *lo == 1).map_or(0, |(_, hi)| hi))
-}
-
 /// Somebody else writes as this file's site: this file takes a new identity. Of the old site it
-/// keeps what a peer had acknowledged, but at most up to version `upto`.
+/// keeps what counts, up to a version; what is above is issued again.
 pub fn retire(s: &Session, upto: u64) -> Result<()> {
     let old = s.own()?;
     let head = log::head(s)?;
-    let kept = acknowledged(s)?.min(head.version).min(upto);
+    let kept = head.version.min(upto);
     log::saw_stamp(s, head.stamp)?;
-    s.db.exec(&format!("UPDATE crsql_sites SET forked = {} WHERE ordinal = {old}", int(s.now())))?;
     take_new(s)?;
     let stamp = log::record(s, Txn { site: old, version: kept })?.map_or(0, |r| r.stamp);
-    keep_coverage(s, old, kept, stamp)?;
-    forks::reissue_above(s, old, kept)
+    keep_coverage(s, old, kept, stamp)
 }
 
 /// Notes that two files write as a site.

@@ -30,11 +30,8 @@ pub const UNSORTED: i64 = 8;
 const PART_BYTES: usize = 900;
 
 // A bare ?1 would make SQLite plan this anew once it sees the number.
-const NEWEST: Fixed = Fixed(
-    40,
-    "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0
-     ORDER BY version DESC, part DESC LIMIT 1",
-);
+const NEWEST: Fixed =
+    Fixed(40, "SELECT version, stamp FROM crsql_log WHERE site = ?1 + 0 ORDER BY version DESC");
 const RECORD: Fixed = Fixed(
     41,
     "SELECT stamp, flags, last_seq, deps FROM crsql_log
@@ -350,17 +347,25 @@ pub fn set_clock(
     known: bool,
 ) -> Result<()> {
     hand::settle(s)?;
-    write_clock(s, tid, key, clock, known)
+    if try_clock(s, tid, key, clock, known)? {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{} {} the clock of a row that was just looked up",
+        clock_table(tid),
+        if known { "has lost" } else { "has already" }
+    )))
 }
 
-/// The same, past the row in hand.
-pub fn write_clock(
+/// The same, past the row in hand. Gives false where there is no clock to change, or one in the
+/// way.
+pub fn try_clock(
     s: &Session,
     tid: u32,
     key: KeyRef<'_>,
     clock: &RowClock,
     known: bool,
-) -> Result<()> {
+) -> Result<bool> {
     let mut bytes = Vec::with_capacity(32);
     clock.encode(&mut bytes);
     let table = || clock_table(tid);
@@ -368,13 +373,13 @@ pub fn write_clock(
         s.cache
             .get(Slot(tid, 2, 0), || format!("UPDATE {} SET clock = ?2 WHERE key = ?1", table()))?
     } else {
-        s.cache.get(Slot(tid, 3, 0), || {
-            format!("INSERT INTO {}(key, clock) VALUES(?1, ?2)", table())
-        })?
+        s.cache
+            .get(Slot(tid, 3, 0), || format!("INSERT OR IGNORE INTO {} VALUES(?1, ?2)", table()))?
     };
     bind_key(&mut stmt, key)?;
     stmt.bind_blob(2, &bytes)?;
-    stmt.run()
+    stmt.run()?;
+    Ok(s.db.changes() == 1)
 }
 
 /// The greatest integer key that a table's clocks have.

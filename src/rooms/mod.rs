@@ -37,6 +37,7 @@
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
 //! | `forks`     | two files that write as one site                                   |
+//! | `horizon`   | who lacks what was cleaned up, or cleaned up what we lack          |
 //! | `digest`    | `crsql_digest()`                                                   |
 //! | `check`     | `crsql_check()`                                                    |
 //! | `config`    | settings                                                           |
@@ -59,6 +60,7 @@ pub mod forks;
 pub mod guard;
 pub mod hand;
 pub mod held;
+pub mod horizon;
 pub mod identity;
 pub mod log;
 pub mod memory;

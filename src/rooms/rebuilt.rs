@@ -10,7 +10,7 @@ use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::Result;
-use crate::words::key::Key;
+use crate::words::key::{Key, KeyKind};
 use crate::words::rowclock::{Cell, RowClock};
 use crate::words::value::ValueRef;
 
@@ -30,6 +30,20 @@ pub fn holds_known_rows(s: &Session, table: &Table) -> Result<bool> {
         }
     }
     Ok(known == 0)
+}
+
+/// Whether the clocks are of keys like those that the table has: integers or packed, and of as many
+/// columns. Where they are not, the table has another key, and so is another table.
+pub fn has_its_key(s: &Session, table: &Table) -> Result<bool> {
+    let clock = clock_table(table.tid);
+    let integers = s.ask_int(&format!(
+        "SELECT count(*) FROM pragma_table_info('{clock}') WHERE name = 'key' AND type = 'INTEGER'"
+    ))?;
+    if (integers > 0) != (table.kind == KeyKind::Int) {
+        return Ok(false);
+    }
+    let mut one = s.db.prepare(&format!("SELECT key FROM {clock} LIMIT 1"), Prep::Once)?;
+    Ok(!one.step()? || fits(table, &Key::from_stored(one.value(0))?)?)
 }
 
 /// Whether a stored key has as many columns as the table's key has now.

@@ -25,8 +25,7 @@ pub struct Report {
 impl Report {
     /// The report as JSON, with the vector as it is now.
     pub fn to_json(&self, s: &Session) -> Result<String> {
-        let report = self;
-        let cut: Vec<_> = report
+        let cut: Vec<_> = self
             .cut
             .iter()
             .map(|(site, (_, reason))| json!({"site": hex16(site), "reason": reason}))
@@ -34,10 +33,10 @@ impl Report {
         let vector: serde_json::Value =
             serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
         Ok(json!({
-            "applied": report.outcome.applied,
-            "superseded": report.outcome.superseded,
-            "held": report.outcome.held,
-            "tables": report.tables,
+            "applied": self.outcome.applied,
+            "superseded": self.outcome.superseded,
+            "held": self.outcome.held,
+            "tables": self.tables,
             "cut": cut,
             "vector": vector,
         })

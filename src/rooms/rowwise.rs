@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::held::One;
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, guard, identity, log, merger};
+use super::{alter, coverage, flush, forks, guard, log, merger};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -39,7 +39,7 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
         }
         if !ours {
             flush::flush(s)?;
-            identity::retire(s, MAX_COUNT)?;
+            forks::other(s, own, one.version)?;
             s.unsure.set(Some(own));
         }
     }

@@ -282,7 +282,10 @@ impl Stream {
                 (group.site, group.version, group.stamp) = (id, version, record.stamp);
                 match item {
                     Item::Row(row) => group.take_row(&row, &record)?,
-                    Item::Held(held) => group.take_held(held),
+                    Item::Held(held, stamp) => {
+                        group.take_held(held);
+                        group.stamp = if stamp > 0 { stamp } else { record.stamp };
+                    }
                 }
                 bytes += group.bytes.len();
                 heads.push_back(group);

@@ -12,12 +12,12 @@ use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
 use crate::words::clock;
 use crate::words::dot::SiteId;
-use crate::words::error::{Error, Result, SQLITE_ERROR};
+use crate::words::error::{Error, Result, SQLITE_ERROR, SQLITE_INTERRUPT};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 use crate::words::planted::planted;
 
-const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist(x) VALUES(0)");
+const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
 const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
 const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
@@ -273,13 +273,12 @@ impl Session {
 
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
     fn release(&self) -> Result<()> {
-        const INTERRUPT: i32 = 9;
         let ended = match self.depth.get() {
             0 | 1 => self.cache.fixed(RELEASE)?.run(),
             _ => self.db.exec("RELEASE crsql_inner"),
         };
         match ended {
-            Err(e) if e.code & 0xff == INTERRUPT && self.depth.get() <= 1 => {
+            Err(e) if e.code & 0xff == SQLITE_INTERRUPT && self.depth.get() <= 1 => {
                 match self.db.exec("RELEASE crsql") {
                     // There is no such savepoint any more.
                     Err(again) if again.code == SQLITE_ERROR => Ok(()),

@@ -9,6 +9,8 @@ use std::fmt;
 pub const SQLITE_ERROR: i32 = 1;
 /// `SQLITE_NOMEM`: an allocation failed.
 pub const SQLITE_NOMEM: i32 = 7;
+/// `SQLITE_INTERRUPT`
+pub const SQLITE_INTERRUPT: i32 = 9;
 /// `SQLITE_CORRUPT`: our own tables hold something that we never wrote.
 pub const SQLITE_CORRUPT: i32 = 11;
 /// `SQLITE_TOOBIG`: a value is larger than a limit.

@@ -8,6 +8,10 @@ CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, a);
 SELECT crsql_as_crr('t');
 INSERT INTO t VALUES ('key', 1);
 SELECT cell FROM crsql_changes, crsql_unpack_columns WHERE package = pk;
+.print -- a view may unpack, in a schema that is not trusted too
+PRAGMA trusted_schema = OFF;
+CREATE VIEW parts AS SELECT cell FROM crsql_unpack_columns(crsql_pack_columns('in', 'a view'));
+SELECT group_concat(cell, ' ') FROM parts;
 .print -- anything that is no packing is REJECTED
 SELECT crsql_pack_columns();
 SELECT * FROM crsql_unpack_columns(x'');

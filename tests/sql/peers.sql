@@ -20,3 +20,8 @@ SELECT writefile('b.vector', crsql_vector()) > 0;
 .load $LIB
 SELECT crsql_changeset(readfile('b.vector')) IS NULL;
 SELECT pulled, acked ->> ('$.' || lower(hex(crsql_site_id())) || '[0][1]') AS acked FROM crsql_peers;
+.print -- a program written for cr-sqlite keeps its cursor in the table that it knows
+INSERT INTO crsql_tracked_peers (site_id, version, tag, event) VALUES (x'01', 5, 0, 0)
+  ON CONFLICT ([site_id], [tag], [event]) DO UPDATE SET version = excluded.version;
+INSERT OR REPLACE INTO crsql_tracked_peers (site_id, event, version, seq) VALUES (x'01', 0, 6, 2);
+SELECT hex(site_id), version, seq FROM crsql_tracked_peers WHERE tag = 0 AND event = 0;

@@ -1,0 +1,109 @@
+//! The least that rows of nine columns can cost: the same changes lying ready, in a plain table and
+//! in a virtual table that does nothing but hand them over from memory.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_int};
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::vtab::{Context, Filters, IndexInfo, Module, VTab, VTabConnection, VTabCursor};
+use rusqlite::{Connection, ffi};
+
+use crate::rowwise::NINE;
+use crate::run::Run;
+use crate::side::{self, Result};
+
+/// What `crsql_changes` gave, a value after the other.
+type Rows = Arc<Vec<[Value; 9]>>;
+
+/// A connection with the plain table `changes` and the virtual table `ready`.
+pub fn connection(run: &Run, from: &Connection, sql: &str, before: i64) -> Result<Connection> {
+    let path = run.path("ready.db");
+    side::remove(&path);
+    let conn = side::open(&path, None)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.execute_batch(&format!("CREATE TABLE changes({NINE})"))?;
+    let mut read = from.prepare(sql)?;
+    let mut rows = read.query([before])?;
+    let mut put =
+        conn.prepare("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut ready = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut values = [const { Value::Null }; 9];
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = row.get(i)?;
+        }
+        put.execute(rusqlite::params_from_iter(&values))?;
+        ready.push(values);
+    }
+    drop(put);
+    const MODULE: Module<'_, Ready> = Module::eponymous_only_module();
+    conn.create_module(c"ready", &MODULE, Some(Arc::new(ready)))?;
+    Ok(conn)
+}
+
+#[repr(C)]
+struct Ready {
+    base: ffi::sqlite3_vtab,
+    rows: Rows,
+}
+
+// SAFETY: the head is the first field.
+unsafe impl<'vtab> VTab<'vtab> for Ready {
+    type Aux = Rows;
+    type Cursor = Cursor;
+
+    fn connect(
+        _: &mut VTabConnection,
+        aux: Option<&Rows>,
+        _: &[u8],
+        _: &[u8],
+        _: &[u8],
+        _: &[&[u8]],
+    ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
+        let rows = aux.map(Arc::clone).unwrap_or_default();
+        let sql = c"CREATE TABLE x(\"table\", pk, cid, val, a INT, b INT, site, c INT, d INT)";
+        Ok((sql.into(), Self { base: ffi::sqlite3_vtab::default(), rows }))
+    }
+
+    fn best_index(&self, _: &mut IndexInfo) -> rusqlite::Result<bool> {
+        Ok(true)
+    }
+
+    fn open(&'vtab mut self) -> rusqlite::Result<Cursor> {
+        let base = ffi::sqlite3_vtab_cursor::default();
+        Ok(Cursor { base, rows: Arc::clone(&self.rows), at: 0 })
+    }
+}
+
+#[repr(C)]
+struct Cursor {
+    base: ffi::sqlite3_vtab_cursor,
+    rows: Rows,
+    at: usize,
+}
+
+// SAFETY: the head is the first field.
+unsafe impl VTabCursor for Cursor {
+    fn filter(&mut self, _: c_int, _: Option<&str>, _: &Filters<'_>) -> rusqlite::Result<()> {
+        self.at = 0;
+        Ok(())
+    }
+
+    fn next(&mut self) -> rusqlite::Result<()> {
+        self.at += 1;
+        Ok(())
+    }
+
+    fn eof(&self) -> bool {
+        self.at >= self.rows.len()
+    }
+
+    fn column(&self, ctx: &mut Context, i: c_int) -> rusqlite::Result<()> {
+        ctx.set_result(&self.rows[self.at][i as usize])
+    }
+
+    fn rowid(&self) -> rusqlite::Result<i64> {
+        Ok(self.at as i64)
+    }
+}

@@ -1,0 +1,132 @@
+//! Our register of ids (`crsql_columns`), and how it is joined with a table as SQLite tells it.
+
+use super::cache::{Cache, Fixed};
+use super::catalog::{Col, KeyCol, Table};
+use super::shape::{Column, Shape};
+use crate::words::affinity::Affinity;
+use crate::words::error::{Error, Result};
+use crate::words::key::KeyKind;
+
+const COLUMNS: Fixed = Fixed(
+    21,
+    "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
+);
+
+/// The id of a table or column as our tables hold it. They count from 0 and never come this far.
+pub fn table_id(i: i64) -> Result<u32> {
+    const MAX: u32 = u32::MAX / 2;
+    match u32::try_from(i) {
+        Ok(id) if id <= MAX => Ok(id),
+        _ => Err(Error::corrupt(format!("{i} is not the id of a table or a column"))),
+    }
+}
+
+/// A JSON array of names as our tables hold it.
+pub fn json_names(text: &[u8]) -> Result<Vec<String>> {
+    serde_json::from_slice(text)
+        .map_err(|e| Error::corrupt(format!("a list of former names is not JSON: {e}")))
+}
+
+/// A column as the register has it.
+pub(super) struct Registered {
+    /// Its id.
+    pub id: u32,
+    name: String,
+    former: Vec<String>,
+    watched: bool,
+    dropped: bool,
+}
+
+/// The columns of a table, those that were dropped too.
+pub(super) fn registered(cache: &Cache, tid: u32) -> Result<Vec<Registered>> {
+    let mut stmt = cache.fixed(COLUMNS)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    let mut out = Vec::new();
+    while stmt.step()? {
+        out.push(Registered {
+            id: table_id(stmt.int(0))?,
+            name: stmt.string(1),
+            former: json_names(stmt.text(2))?,
+            watched: stmt.int(3) != 0,
+            dropped: !stmt.is_null(4),
+        });
+    }
+    Ok(out)
+}
+
+/// The former names of what was called `was` and is called `now`.
+pub(super) fn with_former(mut former: Vec<String>, was: &str, now: &str) -> Vec<String> {
+    if !was.eq_ignore_ascii_case(now) && !former.iter().any(|f| f == was) {
+        former.push(was.to_string());
+    }
+    former.retain(|f| f != now);
+    former
+}
+
+/// Gives the watched columns the names that the trigger's text has for them now.
+pub(super) fn follow(columns: &mut [Registered], listed: &[String], keys: usize) {
+    let watched = columns.iter_mut().filter(|c| c.watched && !c.dropped);
+    for (column, now) in watched.zip(listed.iter().skip(keys)) {
+        rename(column, now);
+    }
+}
+
+/// Gives a column the name that it has now.
+pub(super) fn rename(column: &mut Registered, now: &str) {
+    if column.name != *now {
+        column.former = with_former(std::mem::take(&mut column.former), &column.name, now);
+        column.name = now.to_string();
+    }
+}
+
+/// The table: what SQLite tells of it, with the ids that the register has for its columns.
+pub(super) fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>) -> Table {
+    let mut next_id = columns.iter().map(|c| c.id + 1).max().unwrap_or(0);
+    let watched: Vec<u32> =
+        columns.iter().filter(|c| c.watched && !c.dropped).map(|c| c.id).collect();
+    let mut cols = Vec::new();
+    let mut rest: Vec<Option<Column>> = found.columns.into_iter().map(Some).collect();
+    let mut gone = Vec::new();
+    for c in columns.into_iter().filter(|c| !c.dropped) {
+        let slot = rest
+            .iter_mut()
+            .find(|r| r.as_ref().is_some_and(|r| r.name.eq_ignore_ascii_case(&c.name)));
+        match slot.and_then(Option::take) {
+            Some(found) => cols.push(col(c.id, c.former, found)),
+            None => gone.push(c.id),
+        }
+    }
+    for found in rest.into_iter().flatten() {
+        cols.push(col(next_id, Vec::new(), found));
+        next_id += 1;
+    }
+    cols.sort_by_key(|c| c.id);
+    let keys = found
+        .keys
+        .into_iter()
+        .map(|c| KeyCol { name: c.name, loose: c.affinity == Affinity::Blob, affinity: c.affinity })
+        .collect();
+    // Both ascend.
+    let mut of_trigger = watched.iter();
+    let stale = !cols.iter().all(|c| of_trigger.any(|w| *w == c.id));
+    let kind = if found.rowid_key { KeyKind::Int } else { KeyKind::Packed };
+    Table {
+        tid,
+        name: found.name,
+        former: Vec::new(),
+        shape,
+        kind,
+        strict: found.strict,
+        keys,
+        cols,
+        watched,
+        stale,
+        gone,
+        next_id,
+    }
+}
+
+fn col(id: u32, former: Vec<String>, c: Column) -> Col {
+    let Column { name, affinity, notnull, default, declared, .. } = c;
+    Col { id, name, former, affinity, notnull, default, declared }
+}
