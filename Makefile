@@ -5,6 +5,9 @@ CARGO ?= cargo
 SQLITE3 ?= sqlite3
 VALGRIND ?= valgrind
 SECONDS ?= 60
+SEEDS ?= 2000
+CASES ?= 1000000
+SIM := $(CARGO) run --release --locked --manifest-path sim/Cargo.toml
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
 
@@ -22,7 +25,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick laws sim planted fuzz matrix valgrind clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -55,6 +58,15 @@ bench: build ## the benchmarks, in full
 
 bench-quick: build ## the benchmarks, small and fast
 	$(CARGO) run --release --locked --manifest-path benches/Cargo.toml -- --quick
+
+laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
+	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws
+
+sim: ## SEEDS=2000 simulated worlds; SEED=x runs one and tells what happens in it
+	$(SIM) -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
+	RUSTFLAGS="--cfg crsql_plant" $(SIM) --target-dir sim/target/planted -- --planted 1 --seeds 10000
 
 fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
 	$(CARGO) run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(SECONDS)

@@ -195,8 +195,28 @@ fn the_house_is_in_order() {
 
 #[test]
 fn rooms_are_small() {
-    let all = sources_under(&["src", "tests", "benches", "fuzz"]);
+    let all = sources_under(&["src", "tests", "benches", "fuzz", "sim"]);
     no_complaints(all.iter().flat_map(sizes).collect());
+}
+
+/// The bugs that are planted are those that the simulator has to find.
+#[test]
+fn planted_bugs_are_listed() {
+    let mut planted = Vec::new();
+    for file in sources_under(&["src"]) {
+        for (before, _) in file.text.match_indices("planted!(\"") {
+            let name = file.text[before + 10..].split('"').next().unwrap_or("");
+            planted.push(name.to_owned());
+        }
+    }
+    planted.retain(|name| name != "name");
+    planted.sort();
+    planted.dedup();
+    let list = read("sim/src/planted.rs");
+    let mut listed: Vec<&str> = list.split("    (\"").skip(1).collect();
+    listed.iter_mut().for_each(|rest| *rest = rest.split('"').next().unwrap_or(""));
+    listed.sort();
+    assert_eq!(planted, listed);
 }
 
 #[test]

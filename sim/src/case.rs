@@ -61,6 +61,11 @@ pub struct Case {
 }
 
 impl Step {
+    /// A clock that others may be too far ahead of, or that is too far ahead of others.
+    pub fn is_wild_clock(&self) -> bool {
+        matches!(self, Step::Clock { ms, .. } if ms.abs() > 140_000)
+    }
+
     /// The highest number of a replica that it is about.
     pub fn highest(&self) -> usize {
         match self {

@@ -2,8 +2,8 @@
 //! SQLite, with time, randomness, network and disks of the simulator's own.
 //!
 //! `--seeds N` runs that many, `--first N` from that one on; `--seed N` runs one and tells what
-//! happens in it; `--replay FILE` runs a kept case. A seed that fails is shrunk and printed in the
-//! form in which `finds/` keeps it.
+//! happens in it; `--replay FILE` runs a kept case; `--planted 1` shows that planted bugs are
+//! found. A seed that fails is shrunk and printed in the form in which `finds/` keeps it.
 
 mod case;
 mod disk;
@@ -11,6 +11,7 @@ mod host;
 mod judge;
 mod model;
 mod plan;
+mod planted;
 mod replica;
 mod rng;
 mod shape;
@@ -20,9 +21,12 @@ mod world;
 
 use case::Case;
 use plan::Menu;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+
+/// One seed in so many runs twice, and must leave the same trace.
+const TWICE: u64 = 32;
 
 /// What the command line says.
 struct Asked {
@@ -32,12 +36,27 @@ struct Asked {
     replay: Option<PathBuf>,
     jobs: u64,
     menu: Menu,
+    /// Run with this planted bug, up to the first seed that finds it.
+    plant: Option<String>,
+    planted: bool,
+    /// What is in `finds/` runs first.
+    finds: bool,
 }
 
 fn asked() -> Result<Asked, String> {
     let menu = Menu { steps: 60, forks: false, renewed: false };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let mut out = Asked { seeds: 1000, first: 0, seed: None, replay: None, jobs, menu };
+    let mut out = Asked {
+        seeds: 1000,
+        first: 0,
+        seed: None,
+        replay: None,
+        jobs,
+        menu,
+        plant: None,
+        planted: false,
+        finds: true,
+    };
     let mut all = std::env::args().skip(1);
     while let Some(name) = all.next() {
         let value = all.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -50,6 +69,9 @@ fn asked() -> Result<Asked, String> {
             "--jobs" => out.jobs = number()?.max(1),
             "--forks" => out.menu.forks = number()? > 0,
             "--renewed" => out.menu.renewed = number()? > 0,
+            "--plant" => out.plant = Some(value),
+            "--finds" => out.finds = number()? > 0,
+            "--planted" => out.planted = number()? > 0,
             "--replay" => out.replay = Some(value.into()),
             _ => return Err(format!("{name} is not known")),
         }
@@ -59,6 +81,8 @@ fn asked() -> Result<Asked, String> {
 
 fn main() -> ExitCode {
     let done = asked().and_then(|asked| match (&asked.replay, asked.seed) {
+        _ if asked.planted => planted_are_found(&asked),
+        _ if asked.plant.is_some() => plant(&asked),
         (Some(file), _) => replay(file),
         (None, Some(seed)) => one(seed, &asked.menu),
         (None, None) => many(&asked),
@@ -104,14 +128,59 @@ fn tell(case: &Case, failure: &str) {
     println!("{small}");
 }
 
+/// Runs with one planted bug until a seed finds it.
+fn plant(asked: &Asked) -> Result<bool, String> {
+    let name = asked.plant.as_deref().unwrap_or_default();
+    if !planted::choose(name) {
+        return Err(format!("this build has no planted bug {name}; `make planted` builds one"));
+    }
+    host::install();
+    let (mut template, begun) = (None, Instant::now());
+    for seed in asked.first..asked.first + asked.seeds {
+        let case = plan::plan(seed, &asked.menu);
+        if let Some(failure) = shrink::failure(&case, &mut template) {
+            let line: String =
+                failure.lines().next().unwrap_or_default().chars().take(90).collect();
+            let (n, s) = (seed - asked.first + 1, begun.elapsed().as_secs_f64());
+            println!("found      {name}: seed {n}, {s:.1} s: {line}");
+            return Ok(true);
+        }
+    }
+    println!("NOT FOUND  {name} in {} seeds", asked.seeds);
+    Ok(false)
+}
+
+/// Every planted bug in a process of its own, as many at a time as there are jobs.
+fn planted_are_found(asked: &Asked) -> Result<bool, String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut found = 0;
+    for some in planted::ALL.chunks(asked.jobs as usize) {
+        let mut children = Vec::new();
+        for (name, _) in some {
+            let mut command = Command::new(&program);
+            command.args(["--plant", name, "--seeds", &asked.seeds.to_string()]);
+            command.args(["--first", &asked.first.to_string()]);
+            children.push(command.spawn().map_err(|e| e.to_string())?);
+        }
+        for mut child in children {
+            let status = child.wait().map_err(|e| e.to_string())?;
+            // A planted bug may kill the process, which is being found too.
+            found += usize::from(status.code() != Some(1) && status.code() != Some(2));
+        }
+    }
+    println!("{found} of {} planted bugs found", planted::ALL.len());
+    Ok(found == planted::ALL.len())
+}
+
 /// Many seeds: here, or in a process per processor.
 fn many(asked: &Asked) -> Result<bool, String> {
     let begun = Instant::now();
+    let finds = if asked.finds { finds()? } else { 0 };
     let jobs = asked.jobs.min(asked.seeds.max(1));
     if jobs == 1 {
         let failed = here(asked);
         report(asked.seeds, failed, begun, 1);
-        return Ok(failed == 0);
+        return Ok(failed + finds == 0);
     }
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let share = asked.seeds.div_ceil(jobs);
@@ -120,7 +189,7 @@ fn many(asked: &Asked) -> Result<bool, String> {
         let first = asked.first + job * share;
         let seeds = share.min(asked.seeds.saturating_sub(job * share));
         let mut command = Command::new(&program);
-        command.args(["--jobs", "1", "--first", &first.to_string()]);
+        command.args(["--jobs", "1", "--finds", "0", "--first", &first.to_string()]);
         command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
         command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
         command.args(["--renewed", &u8::from(asked.menu.renewed).to_string()]);
@@ -132,7 +201,22 @@ fn many(asked: &Asked) -> Result<bool, String> {
         failed += u64::from(!status.success());
     }
     report(asked.seeds, failed, begun, jobs);
-    Ok(failed == 0)
+    Ok(failed + finds == 0)
+}
+
+/// Runs what was found before, which must be well now; gives how much is not.
+fn finds() -> Result<u64, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("finds");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut failed = 0;
+    for file in &files {
+        let status = Command::new(&program).arg("--replay").arg(file).status();
+        failed += u64::from(!status.map_err(|e| e.to_string())?.success());
+    }
+    Ok(failed)
 }
 
 fn report(seeds: u64, failed: u64, begun: Instant, jobs: u64) {
@@ -147,9 +231,13 @@ fn here(asked: &Asked) -> u64 {
     let mut failed = 0;
     for seed in asked.first..asked.first + asked.seeds {
         let case = plan::plan(seed, &asked.menu);
-        if let Some(failure) = shrink::failure(&case, &mut template) {
+        let first = shrink::outcome(&case, &mut template);
+        if let Err(failure) = &first {
             failed += 1;
-            tell(&case, &failure);
+            tell(&case, failure);
+        } else if seed % TWICE == 0 && shrink::outcome(&case, &mut None) != first {
+            failed += 1;
+            println!("seed {seed} FAILS: it does not do the same twice");
         }
     }
     failed

@@ -11,15 +11,18 @@ fn kind(sentence: &str) -> String {
     words.take(6).collect::<Vec<_>>().join(" ")
 }
 
+/// The trace of a case, or what is wrong with it.
+pub fn outcome(case: &Case, template: &mut Option<Template>) -> Result<u64, String> {
+    let made = match template.take().filter(|t| t.fits(case)) {
+        Some(made) => made,
+        None => Template::new(case)?,
+    };
+    judge::run(case, template.insert(made))
+}
+
 /// What is wrong with a case, if anything is.
 pub fn failure(case: &Case, template: &mut Option<Template>) -> Option<String> {
-    if !template.as_ref().is_some_and(|t| t.fits(case)) {
-        match Template::new(case) {
-            Ok(made) => *template = Some(made),
-            Err(e) => return Some(e),
-        }
-    }
-    template.as_ref().and_then(|template| judge::run(case, template).err())
+    outcome(case, template).err()
 }
 
 struct Shrinker {

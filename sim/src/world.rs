@@ -242,11 +242,6 @@ impl<'a> World<'a> {
 
     /// Notes an answer; nothing where it failed for a reason.
     fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
-        if self.tell {
-            for db in self.replicas[at].conns.iter().flatten() {
-                println!("    replica {at} autocommit {} held {:?} dump {:?}", db.is_autocommit(), ask::<i64>(db, "select count(*) from crsql_log", []), dump(db, &self.shapes).map(|t| t.values().map(|r| r.len()).collect::<Vec<_>>()));
-            }
-        }
         self.note_answer(&answer);
         match answer {
             Ok(v) => Ok(Some(v)),
@@ -380,7 +375,7 @@ impl<'a> World<'a> {
         }
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
-            let held = held || self.case.steps.iter().any(|s| matches!(s, Step::Clock { .. }));
+            let held = held || self.case.steps.iter().any(Step::is_wild_clock);
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
             if let Some(early) = self.model.early(&changes, &r.site, &seen).filter(|_| !held) {
                 return Err(format!(

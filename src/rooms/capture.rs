@@ -17,6 +17,7 @@ use crate::words::error::{Error, Result};
 use crate::words::key;
 use crate::words::keylist::KeyRef;
 use crate::words::pack::canonical_key;
+use crate::words::planted::planted;
 use crate::words::value::ValueRef;
 
 /// `crsql_internal_insert(tid, shape, new key ...)`
@@ -60,7 +61,9 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let moved =
         (0..keys).any(|k| canonical_key(args.get(3 + k)) != canonical_key(args.get(3 + keys + k)));
     if moved {
-        push(s, &table, args, 3, Op::Delete)?;
+        if !planted!("old-key-forgotten") {
+            push(s, &table, args, 3, Op::Delete)?;
+        }
         return push(s, &table, args, 3 + keys, Op::Insert);
     }
     let whole = args.len() >= pairs + 2 * watched;

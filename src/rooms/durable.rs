@@ -9,6 +9,7 @@ use super::log::int;
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::words::error::Result;
+use crate::words::planted::planted;
 use crate::words::vector::Span;
 
 const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
@@ -39,13 +40,13 @@ pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
         drop(stmt);
         also()
     });
-    s.db.exec(&format!("PRAGMA main.synchronous = {was}"))?;
-    done
+    let back = s.db.exec(&format!("PRAGMA main.synchronous = {was}"));
+    done.and(back)
 }
 
 /// What was found missing, less own versions that cannot be promised. The caller reads.
 pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
-    if !is_unsafe(s, &missing)? {
+    if !is_unsafe(s, &missing)? || planted!("sent-before-durable") {
         return Ok(missing);
     }
     let known = coverage::known(s)?;
@@ -92,7 +93,7 @@ fn is_unsafe(s: &Session, missing: &Missing) -> Result<bool> {
     let newest = own.map(|span| span.hi).max().unwrap_or(0);
     let (site, durable) = s.durable.get();
     let mark = if site == known.own { durable.max(known.mark) } else { known.mark };
-    Ok(newest > mark)
+    Ok(newest > mark && !planted!("sent-before-durable"))
 }
 
 fn synchronous(s: &Session) -> Result<i64> {

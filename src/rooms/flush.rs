@@ -13,6 +13,7 @@ use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::keylist::KeyRef;
+use crate::words::planted::planted;
 use crate::words::rowclock::{Base, Cell, RowClock};
 
 /// What waits in the memory, copied so that statements may run.
@@ -65,7 +66,7 @@ fn flush_dirty(s: &Session) -> Result<()> {
     hand::settle(s)?;
     let batch = copy(&s.memory.borrow());
     let saw = std::mem::take(&mut s.memory.borrow_mut().saw);
-    if saw > 0 {
+    if saw > 0 && !planted!("clock-ignores-merges") {
         log::saw_stamp(s, saw)?;
     }
     write_touches(s, &batch.touches)?;
@@ -306,6 +307,9 @@ fn outcome(before: u64, alive: bool, died: bool, life: Option<usize>) -> Outcome
         (true, Some(by)) if before == 0 && !died => Outcome::Born { cl: 1, by },
         (true, Some(by)) if before == 0 => Outcome::Born { cl: 3, by },
         (true, Some(by)) if was_alive && died => Outcome::Born { cl: before + 2, by },
+        (true, Some(by)) if !was_alive && planted!("old-life-again") => {
+            Outcome::Born { cl: before - 1, by }
+        }
         (true, Some(by)) if !was_alive => Outcome::Born { cl: before + 1, by },
         (true, _) => Outcome::Alive,
         (false, Some(by)) if was_alive => Outcome::Dead { cl: before + 1, by },
@@ -409,7 +413,7 @@ fn born(g: &Group, cl: u64, dot: Dot) -> RowClock {
 /// A REPLACE over a living row writes every cell and leaves its life alone.
 fn rewrite(clock: &mut RowClock, g: &Group, dot: Dot) -> bool {
     let n = g.table.cover();
-    if n == 0 {
+    if n == 0 || planted!("replace-not-noted") {
         return false;
     }
     clock.base = Some(Base { txn: dot.txn, seq0: dot.seq, n });
@@ -420,6 +424,9 @@ fn rewrite(clock: &mut RowClock, g: &Group, dot: Dot) -> bool {
 /// Keys that were written in another than their canonical form get it, so that `typeof` agrees
 /// on every replica.
 fn canonicalise(s: &Session, batch: &Batch, groups: &[Group]) -> Result<()> {
+    if planted!("key-as-written") {
+        return Ok(());
+    }
     for g in groups {
         let loose = g.events.iter().any(|i| batch.events.get(*i as usize).is_some_and(|e| e.loose));
         if loose && !matches!(g.outcome, Outcome::Dead { .. }) {

@@ -11,6 +11,7 @@ use crate::ground::store;
 use crate::words::deps::Deps;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result, SQLITE_READONLY};
+use crate::words::planted::planted;
 use crate::words::vector::Span;
 
 /// Makes our tables, and with them the identity, if they are not there.
@@ -48,6 +49,7 @@ pub fn db_version(s: &Session) -> Result<u64> {
     }
     let head = log::head(s)?;
     let open = s.memory.borrow().given.is_some_and(|g| g.version == head.version);
+    let open = open && !planted!("open-version-told");
     Ok(head.version - u64::from(open))
 }
 

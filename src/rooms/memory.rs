@@ -13,6 +13,7 @@ use super::upsert;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
+use crate::words::planted::planted;
 use crate::words::rowclock::RowClock;
 use crate::words::vector::Vector;
 
@@ -217,11 +218,15 @@ impl Memory {
         self.own = None;
         self.hand = mark.hand;
         let [events, touches, keys, words] = mark.lengths;
-        self.events.truncate(events);
+        if !planted!("rolled-back-rows-kept") {
+            self.events.truncate(events);
+        }
         self.touches.truncate(touches);
         self.keys.truncate(keys);
         self.words.truncate(words);
-        self.flushed = mark.flushed;
+        if !planted!("mark-kept-by-rollback") {
+            self.flushed = mark.flushed;
+        }
         self.next_seq = mark.next_seq;
         self.rows_impacted = mark.rows_impacted;
         if let Some(given) = &mut self.given {

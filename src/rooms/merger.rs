@@ -20,6 +20,7 @@ use crate::words::dot::{Dot, SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::merge::{self, Rule, Write};
+use crate::words::planted::planted;
 use crate::words::rowclock::{Cell, RowClock};
 use crate::words::value::ValueRef;
 
@@ -92,7 +93,7 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
     let clock = hand::take(s, inc.table.tid, inc.key)?;
     let local = clock.as_ref().map_or(0, |c| c.cl);
     let all = inc.cells.len() as u64 + u64::from(inc.sentinel.is_some());
-    if inc.cl < local {
+    if inc.cl < local && !planted!("dead-rows-return") {
         return Ok(Outcome { superseded: all, ..Outcome::default() });
     }
     if inc.cl > local && held::any(s)? {
@@ -158,7 +159,7 @@ fn merge_dead(
     if let Some(c) = clock.filter(|c| c.cl == inc.cl) {
         return merge_sentinel(s, inc, c.clone(), dot, sink);
     }
-    if clock.is_some_and(RowClock::alive) {
+    if clock.is_some_and(RowClock::alive) && !planted!("row-outlives-its-clock") {
         let done = s.merging(|| rows::delete(s, inc.table, inc.key));
         if let Some(reason) = soft(s, done)?
             && rows::read(s, inc.table, inc.key)?.is_some()
@@ -359,7 +360,8 @@ fn clock_cell(inc: &Incoming<'_>, cell: &InCell<'_>) -> Result<Cell> {
     let col = inc.table.cols.get(cell.at);
     let col = col.ok_or_else(|| Error::corrupt("a merged cell has no column"))?.id;
     let stamp = if cell.stamp == inc.stamp { None } else { Some(cell.stamp) };
-    Ok(Cell { col, dot: Dot { txn: inc.txn, seq: cell.seq }, stamp })
+    let seq = if planted!("place-given-anew") { 0 } else { cell.seq };
+    Ok(Cell { col, dot: Dot { txn: inc.txn, seq }, stamp })
 }
 
 /// Lists the places that were taken, in runs.

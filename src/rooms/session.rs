@@ -15,6 +15,7 @@ use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result, SQLITE_ERROR, SQLITE_INTERRUPT};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
+use crate::words::planted::planted;
 
 const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
@@ -49,6 +50,8 @@ pub struct Session {
     own: Cell<Option<(u32, (u32, SiteId))>>,
     /// How many savepoints of ours are open.
     depth: Cell<u32>,
+    /// The outermost of them began the transaction.
+    alone: Cell<bool>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -80,6 +83,7 @@ impl Session {
             durable: Cell::default(),
             own: Cell::default(),
             depth: Cell::new(0),
+            alone: Cell::new(false),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -182,7 +186,7 @@ impl Session {
 
     /// Whether a merge runs.
     pub fn is_merging(&self) -> bool {
-        self.merging.get() > 0
+        self.merging.get() > 0 && !planted!("merges-echo")
     }
 
     /// The merge's next statement writes this row.
@@ -252,6 +256,9 @@ impl Session {
     /// inside another has another name, so that what is left of it goes with the outer one.
     fn open_savepoint(&self) -> Result<()> {
         let depth = self.depth.get();
+        if depth == 0 {
+            self.alone.set(self.db.autocommit());
+        }
         let opened = match depth {
             0 => self.cache.fixed(SAVEPOINT)?.run(),
             _ => self.db.exec("SAVEPOINT crsql_inner"),
@@ -287,9 +294,13 @@ impl Session {
     fn put_back(&self) -> Result<()> {
         self.forget();
         let name = if self.depth.get() > 1 { "crsql_inner" } else { "crsql" };
-        self.db
+        let back = self
+            .db
             .exec(&format!("ROLLBACK TO {name}"))
-            .and_then(|()| self.db.exec(&format!("RELEASE {name}")))
+            .and_then(|()| self.db.exec(&format!("RELEASE {name}")));
+        // Ending a transaction of our own can fail as its commit did, for want of room.
+        let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
+        if stuck && !self.db.autocommit() { self.db.exec("ROLLBACK") } else { back }
     }
 
     /// Reads one integer, for questions too rare for a kept statement.

@@ -7,8 +7,10 @@ use super::log::{count, int};
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
+use crate::words::changeset::{self, TxnHead};
 use crate::words::dot::Txn;
 use crate::words::error::Result;
+use crate::words::planted::planted;
 use crate::words::vector::Span;
 
 const PROGRESS: Fixed =
@@ -77,11 +79,27 @@ pub fn take_whole(s: &Session, txn: Txn, last_seq: u64) -> Result<Option<Vec<Vec
         }
     }
     drop(stmt);
+    let next = if planted!("last-part-forgotten") { next + 1 } else { next };
     if next <= last_seq {
         return Ok(None);
     }
     forget(s, txn)?;
     Ok(Some(bodies))
+}
+
+/// The head of a transaction in parts, which may be from different senders: one that got it row by
+/// row may not know its stamp.
+pub fn head(last: &TxnHead, bodies: &[Vec<u8>]) -> Result<TxnHead> {
+    for body in bodies {
+        for txn in changeset::decode(body)?.transactions() {
+            let head = txn?.head;
+            let same = (head.site, head.version) == (last.site, last.version);
+            if same && head.stamp != 0 {
+                return Ok(head);
+            }
+        }
+    }
+    Ok(last.clone())
 }
 
 /// Removes the parts of transactions that were seen whole in another way.

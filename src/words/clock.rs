@@ -14,6 +14,7 @@
 //! memory.
 
 use super::error::{Error, Result};
+use super::planted::planted;
 
 /// How many stamps there are in a millisecond: 2^12.
 pub const STEPS_PER_MS: u64 = 1 << 12;
@@ -49,6 +50,7 @@ pub fn to_unix_ms(stamp: u64) -> i64 {
 /// stamp it could give would leave none for all later writes. REFUSED only when `last` is [`MAX`].
 pub fn next(last: u64, now: u64) -> Result<u64> {
     let now = if now < MAX { now } else { LOWEST };
+    let last = if planted!("stamp-given-twice") { last.saturating_sub(1) } else { last };
     match last.checked_add(1).map(|least| least.max(now)) {
         Some(stamp) if stamp <= MAX => Ok(stamp),
         _ => Err(Error::refused(

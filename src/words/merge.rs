@@ -9,6 +9,7 @@
 //! transaction, the place and at last the value's bytes decide, so that replicas agree even then.
 
 use super::dot::SiteId;
+use super::planted::planted;
 use super::value::ValueRef;
 use std::cmp::Ordering;
 
@@ -74,10 +75,12 @@ pub fn cell(
         return Verdict { wins: true, rule: Rule::Unwritten };
     };
     let order = incoming.stamp.cmp(&standing.stamp);
+    let order = if planted!("earlier-wins") { order.reverse() } else { order };
     if order != Ordering::Equal {
         return Verdict::by(Rule::Stamp, order);
     }
     let order = incoming.site.cmp(&standing.site);
+    let order = if planted!("no-tie-break") { Ordering::Equal } else { order };
     if order != Ordering::Equal {
         return Verdict::by(Rule::Site, order);
     }

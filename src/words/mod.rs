@@ -14,6 +14,7 @@ pub mod key;
 pub mod keylist;
 pub mod merge;
 pub mod pack;
+pub mod planted;
 pub mod ranges;
 pub mod rowclock;
 pub mod sqltext;

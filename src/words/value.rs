@@ -1,6 +1,7 @@
 //! SQLite values as bytes. Equality is storage class and bytes: `1` is not `1.0`, `0.0` is not
 //! `-0.0`, text is whatever bytes SQLite stores, UTF-8 or not.
 
+use super::planted::planted;
 use std::cmp::Ordering;
 
 /// A value that borrows its bytes.
@@ -90,6 +91,14 @@ impl ValueRef<'_> {
     /// one; it breaks the tie of a forked site (threat D9).
     pub fn total_cmp(self, other: ValueRef<'_>) -> Ordering {
         match (self, other) {
+            (ValueRef::Real(a), ValueRef::Real(b)) if a == b && planted!("sign-of-zero") => {
+                Ordering::Equal
+            }
+            (ValueRef::Int(a), ValueRef::Real(b)) | (ValueRef::Real(b), ValueRef::Int(a))
+                if a as f64 == b && planted!("class-of-number") =>
+            {
+                Ordering::Equal
+            }
             (ValueRef::Int(a), ValueRef::Int(b)) => a.cmp(&b),
             (ValueRef::Real(a), ValueRef::Real(b)) => a.to_bits().cmp(&b.to_bits()),
             (ValueRef::Text(a), ValueRef::Text(b)) | (ValueRef::Blob(a), ValueRef::Blob(b)) => {

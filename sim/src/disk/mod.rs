@@ -145,6 +145,11 @@ impl Machine {
         !self.dead
     }
 
+    /// The first sync of a new file takes its folder along.
+    fn synced(&mut self) {
+        self.deleted.clear();
+    }
+
     fn delete(&mut self, name: &str, now: bool) -> bool {
         let Some(file) = self.files.remove(name) else { return false };
         if self.careful && !now {
@@ -161,7 +166,7 @@ impl Machine {
         if power {
             for (name, file) in std::mem::take(&mut self.deleted) {
                 if rng.below(2) == 0 {
-                    self.files.entry(name).or_insert(file);
+                    self.files.insert(name, file);
                 }
             }
             for file in self.files.values() {

@@ -309,8 +309,12 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_i
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int {
     let open = unsafe { opened(file) };
-    if open.named && !open.host.machine.borrow_mut().write_begins() {
-        return ffi::SQLITE_IOERR_FSYNC;
+    if open.named {
+        let mut machine = open.host.machine.borrow_mut();
+        if !machine.write_begins() {
+            return ffi::SQLITE_IOERR_FSYNC;
+        }
+        machine.synced();
     }
     open.file.borrow_mut().sync();
     ffi::SQLITE_OK
