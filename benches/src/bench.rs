@@ -56,7 +56,7 @@ const TIMES: &[Group] = &[
     ),
     Group(&[changesets::LAST, changesets::POLL], changesets::last),
     Group(&[writes::OPEN, writes::FIRST_WRITE], writes::opening),
-    Group(&[changesets::LIVE], changesets::live),
+    Group(&[changesets::LIVE, changesets::SYNC], changesets::live),
 ];
 
 const BY_ROWS: &[Group] = &[Group(

@@ -1,5 +1,7 @@
 //! By changesets: `crsql_vector()`, `crsql_changeset(vector, max_bytes)`, `crsql_apply(blob)`.
 
+use std::io::Write;
+
 use rusqlite::Connection;
 
 use crate::clock::{Spent, Watch};
@@ -137,6 +139,8 @@ pub fn nothing_new(conn: &Connection, vector: &str) -> Result<()> {
 const WARM_UP: usize = 20;
 
 pub const LIVE: Work = Work("live: one-row write, pull, apply", Goal::Times(2.2));
+/// What is sent is on the disk first: that takes one sync for each of these pulls.
+pub const SYNC: Work = Work("limit: live, the sync of one page and nothing else", Goal::Shown);
 
 /// One row is written here, pulled, and written there; the plain side reads it by its key and
 /// inserts it into the other plain file. Both begin empty; the first rows, with which statements
@@ -168,6 +172,12 @@ pub fn live(run: &Run, sheet: &mut Sheet) -> Result<()> {
         plain(first)?;
         crsql(first)?;
         let pair = duel_over(data, 20, plain, crsql)?;
+        let log = std::fs::File::create(run.path("synced"))?;
+        let also = rows(n + WARM_UP + 1, n);
+        let sync = duel_over(&also, 20, plain, |rows| {
+            rows.iter().try_for_each(|_| Ok((&log).write_all(&[1; 4096]).and(log.sync_data())?))
+        })?;
+        sheet.round(SYNC.0, n, sync);
         expect("the other side", side::count(&there.crsql)?, n + WARM_UP)?;
         sheet.round(LIVE.0, n, pair);
     }
