@@ -7,9 +7,10 @@ VALGRIND ?= valgrind
 SECONDS ?= 60
 SEEDS ?= 2000
 CASES ?= 1000000
-SIM := $(CARGO) run --release --locked --manifest-path sim/Cargo.toml
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
+# The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
+BESIDE := $(CARGO) run --release --locked --target-dir target/beside --manifest-path
 
 ifeq ($(OS),Windows_NT)
 BUILT := crsql.dll
@@ -54,22 +55,23 @@ $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install --root $(TOOLS) --locked cargo-deny
 
 bench: build ## the benchmarks, in full
-	$(CARGO) run --release --locked --manifest-path benches/Cargo.toml
+	$(BESIDE) benches/Cargo.toml
 
 bench-quick: build ## the benchmarks, small and fast
-	$(CARGO) run --release --locked --manifest-path benches/Cargo.toml -- --quick
+	$(BESIDE) benches/Cargo.toml -- --quick
 
 laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
 	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws
 
 sim: ## SEEDS=2000 simulated worlds; SEED=x runs one and tells what happens in it
-	$(SIM) -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(BESIDE) sim/Cargo.toml -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
-	RUSTFLAGS="--cfg crsql_plant" $(SIM) --target-dir sim/target/planted -- --planted 1 --seeds 10000
+	RUSTFLAGS="--cfg crsql_plant" $(CARGO) run --release --locked --target-dir target/planted \
+		--manifest-path sim/Cargo.toml -- --planted 1 --seeds 10000
 
 fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
-	$(CARGO) run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(SECONDS)
+	$(BESIDE) fuzz/Cargo.toml -- --seconds $(SECONDS)
 
 matrix: build ## tests/sql with SQLite 3.38 to 3.54, page sizes, journal modes; MATRIX="3.46.0" for one
 	tests/matrix/run.sh "./$(LIBRARY)" $(MATRIX)

@@ -85,10 +85,11 @@ fn h3_what_cannot_be_made_durable_is_not_sent() {
         assert!(told.iter().any(|t| why.contains(t)), "{mode} {fault:?}: {why}");
         assert_eq!(int(&a, "PRAGMA synchronous"), 1, "the setting is what it was");
         disk.fails(Fault::Nothing);
+        let blob = everything(&a);
         whole(&a, &path);
         let b = memory();
         run(&b, T);
-        apply(&b, &everything(&a));
+        apply(&b, &blob);
         assert_equal(&[&a, &b]);
     }
 }

@@ -49,7 +49,7 @@ const TIMES: &[Group] = &[
     Group(&[writes::SCAN, writes::POINT], writes::reads),
     Group(&[rowwise::PULL], rowwise::pull),
     Group(&[rowwise::LAST, rowwise::PLAIN, rowwise::VIRTUAL, rowwise::POLL], rowwise::last),
-    Group(&[rowwise::APPLY, rowwise::AGAIN], rowwise::apply),
+    Group(&[rowwise::APPLY, rowwise::CELLS, rowwise::AGAIN], rowwise::apply),
     Group(
         &[changesets::PULL, changesets::APPLY, changesets::AGAIN, changesets::WIRE],
         changesets::everything,

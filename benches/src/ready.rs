@@ -1,12 +1,16 @@
 //! The least that rows of nine columns can cost: the same changes lying ready, in a plain table and
-//! in a virtual table that does nothing but hand them over from memory.
+//! in a virtual table that does nothing but hand them over from memory, and takes rows and forgets
+//! them.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-use rusqlite::types::Value;
-use rusqlite::vtab::{Context, Filters, IndexInfo, Module, VTab, VTabConnection, VTabCursor};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::vtab::{
+    Context, CreateVTab, Filters, IndexInfo, Inserts, Module, UpdateVTab, Updates, VTab,
+    VTabConnection, VTabCursor, VTabKind,
+};
 use rusqlite::{Connection, ffi};
 
 use crate::rowwise::NINE;
@@ -37,9 +41,15 @@ pub fn connection(run: &Run, from: &Connection, sql: &str, before: i64) -> Resul
         ready.push(values);
     }
     drop(put);
-    const MODULE: Module<'_, Ready> = Module::eponymous_only_module();
-    conn.create_module(c"ready", &MODULE, Some(Arc::new(ready)))?;
+    has_ready(&conn, ready)?;
     Ok(conn)
+}
+
+/// Gives a connection the virtual table `ready`, which hands these rows over and forgets what is
+/// inserted.
+pub fn has_ready(conn: &Connection, rows: Vec<[Value; 9]>) -> Result<()> {
+    const MODULE: Module<'_, Ready> = Module::update_module();
+    Ok(conn.create_module(c"ready", &MODULE, Some(Arc::new(rows)))?)
 }
 
 #[repr(C)]
@@ -73,6 +83,24 @@ unsafe impl<'vtab> VTab<'vtab> for Ready {
     fn open(&'vtab mut self) -> rusqlite::Result<Cursor> {
         let base = ffi::sqlite3_vtab_cursor::default();
         Ok(Cursor { base, rows: Arc::clone(&self.rows), at: 0 })
+    }
+}
+
+impl CreateVTab<'_> for Ready {
+    const KIND: VTabKind = VTabKind::Eponymous;
+}
+
+impl UpdateVTab<'_> for Ready {
+    fn delete(&mut self, _: ValueRef<'_>) -> rusqlite::Result<()> {
+        Err(rusqlite::Error::InvalidQuery)
+    }
+
+    fn insert(&mut self, _: &Inserts<'_>) -> rusqlite::Result<i64> {
+        Ok(0)
+    }
+
+    fn update(&mut self, _: &Updates<'_>) -> rusqlite::Result<()> {
+        Err(rusqlite::Error::InvalidQuery)
     }
 }
 
