@@ -192,3 +192,17 @@ fn d1_parts_of_one_transaction_from_two_senders_have_one_stamp() {
     settle(&[&a, &b, &c]);
     assert_equal(&[&a, &b, &c]);
 }
+
+/// Inside an open transaction the vector told of what `crsql_seen` had granted in it. A peer took
+/// that for an acknowledgement, and the transaction was rolled back.
+#[test]
+fn f2_a_vector_tells_of_rows_once_they_are_committed() {
+    let (a, b) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'b')");
+    let seen = || common::one(&b, "SELECT crsql_vector() ->> '$.seen'");
+    run(&b, "BEGIN");
+    pull_rows(&b, &a);
+    assert_eq!(seen(), "{}");
+    run(&b, "COMMIT");
+    assert_ne!(seen(), "{}");
+}

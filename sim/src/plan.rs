@@ -97,6 +97,10 @@ fn sql(rng: &mut Rng, tables: &[Table], replicas: usize, open: &mut [bool], two:
         if inside && rng.one_in(6) {
             list.push("SAVEPOINT s".into());
             list.push(statement(rng, table));
+            if rng.one_in(3) {
+                // Whoever reads the feed makes crsql write down what the transaction did so far.
+                list.push("SELECT count(*) FROM crsql_changes".into());
+            }
             if rng.one_in(2) {
                 list.push("ROLLBACK TO s".into());
                 if rng.one_in(2) {

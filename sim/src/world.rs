@@ -5,10 +5,11 @@ use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
 use crate::host::{self, Answer, Cell, Failed, ask};
 use crate::model::{self, Model};
-use crate::replica::{Mail, Replica, Shape, dump, feed, seen};
+use crate::replica::{Mail, Replica, Shape, dump, seen};
 use crate::rng::Rng;
 use crate::template::Template;
 use rusqlite::{Connection, ffi};
+use std::collections::BTreeMap;
 
 /// When the world begins: 2026-01-01, in milliseconds of the Julian day.
 pub const BEGIN: i64 = 212_633_985_600_000;
@@ -342,6 +343,7 @@ impl<'a> World<'a> {
 
     /// Looks at what an application has committed, and takes it into the model.
     pub fn observe(&mut self, at: usize) -> Verdict<()> {
+        let pragmas = &self.case.pragmas;
         let r = &mut self.replicas[at];
         if r.machine().borrow().dead {
             return Ok(());
@@ -350,15 +352,15 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let looked = own_version(db).and_then(|version| {
-            let changes = if version > r.version {
-                feed(db, &r.site, r.version, version)?
-            } else {
-                Default::default()
-            };
-            let held: bool = ask(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", [])?;
-            Ok((version, changes, dump(db, &self.shapes)?, held))
-        });
+        let held = |db| ask::<bool>(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", []);
+        let looked = own_version(db)
+            .and_then(|version| Ok((version, dump(db, &self.shapes)?, held(db)?)))
+            .and_then(|(version, tables, held)| {
+                let after = r.version;
+                let news = version > after;
+                let told = if news { r.watch(pragmas, after, version)? } else { BTreeMap::new() };
+                Ok((version, told, tables, held))
+            });
         let (version, changes, tables, held) = match looked {
             Ok(found) => found,
             Err(e) => return self.excuse(at, &e, false),
@@ -424,8 +426,8 @@ impl<'a> World<'a> {
             (version + 1..=r.version).for_each(|v| drop(self.model.log.remove(&(site.clone(), v))));
             r.version = version;
             // What was written over by what is lost stands again.
-            let again = r.idle().map(|db| feed(db, &site, 0, version));
-            for (v, changes) in again.transpose().map_err(|e| e.text)?.unwrap_or_default() {
+            let again = r.watch(&self.case.pragmas, 0, version).map_err(|e| e.text)?;
+            for (v, changes) in again {
                 self.model.log.entry((site.clone(), v)).or_default().extend(changes);
             }
         }

@@ -375,9 +375,14 @@ pub fn parse(v: ValueRef<'_>) -> Result<Vector> {
 pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     let vector = parse(v)?;
     identity::ensure(s)?;
+    let inside = !s.db.autocommit();
     s.atomically("crsql_seen", || {
         s.enlist()?;
         super::flush::flush(s)?;
+        if inside {
+            let before = self::vector(s)?;
+            s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
+        }
         let was = s.own()?;
         forks::heal(s, &vector)?;
         // The rows were asked for with a vector in which the old site was all ours: what another

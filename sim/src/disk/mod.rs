@@ -104,6 +104,8 @@ pub struct Machine {
     pub full: bool,
     /// What is not synced is remembered, for the power may go.
     pub careful: bool,
+    /// Syncs do nothing: the judge looks, and what it looks at must not become durable by that.
+    pub deaf: bool,
     /// How often the disk was written.
     pub writes: u64,
 }
@@ -118,6 +120,7 @@ impl Machine {
             fuse: None,
             full: false,
             careful: false,
+            deaf: false,
             writes: 0,
         }
     }

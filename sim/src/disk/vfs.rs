@@ -311,6 +311,9 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
     let open = unsafe { opened(file) };
     if open.named {
         let mut machine = open.host.machine.borrow_mut();
+        if machine.deaf {
+            return ffi::SQLITE_OK;
+        }
         if !machine.write_begins() {
             return ffi::SQLITE_IOERR_FSYNC;
         }
