@@ -116,24 +116,6 @@ fn d1_row_by_row_it_is_held_until_the_clock_is_near() {
     assert_equal(&[&bad, &c, &d]);
 }
 
-/// A device that was ahead writes on when its clock is put right: its stamps go on from the last
-/// one, and what the others refused reaches them as time passes.
-#[test]
-fn d2_a_device_that_was_ahead_strands_nothing_for_ever() {
-    let (ahead, ours) = (Clock::new(), Clock::new());
-    let (bad, c) = (on(&ahead), on(&ours));
-    ahead.ahead(10 * MINUTE);
-    run(&bad, "INSERT INTO t VALUES(1, 'ahead')");
-    ahead.ahead(0);
-    run(&bad, "INSERT INTO t VALUES(2, 'in time again')");
-    assert!(stamp(&bad, 2) > stamp(&bad, 1));
-    let report = pull(&c, &bad);
-    assert_eq!(report["cut"].as_array().unwrap().len(), 1);
-    ours.ahead(6 * MINUTE);
-    pull(&c, &bad);
-    assert_equal(&[&bad, &c]);
-}
-
 /// The highest numbers a stranger can send: the cell is held, and no local write ever fails.
 #[test]
 fn d3_the_highest_column_version_never_makes_a_local_write_fail() {

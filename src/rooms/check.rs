@@ -1,8 +1,8 @@
 //! `crsql_check()`: what is wrong in this file, a row per fault, or nothing. It changes nothing.
 
-use super::alter;
 use super::log;
 use super::session::Session;
+use super::{ahead, alter};
 use crate::ground::Prep;
 use crate::ground::catalog::{self, Table, clock_table};
 use crate::ground::quote::{ident, literal};
@@ -48,6 +48,7 @@ pub fn check(s: &Session) -> Result<Vec<Fault>> {
     c.leftovers()?;
     c.held()?;
     c.sites()?;
+    c.ahead()?;
     Ok(c.faults)
 }
 
@@ -246,6 +247,19 @@ impl Checker<'_> {
                 let detail = format!("{table}.{cid}: a held change fits now; call crsql_vector()");
                 self.fault("held", Some(&table), key.as_ref(), detail);
             }
+        }
+        Ok(())
+    }
+
+    fn ahead(&mut self) -> Result<()> {
+        if let Some(ms) = ahead::of_ours(self.s)? {
+            let detail = format!(
+                "the newest write of this file is stamped {ms} ms ahead of this device's clock, \
+                 which was ahead: no peer takes it yet. It is stamped anew when a peer asks whose \
+                 clock agrees with this one; where a peer has it already, or what is stamped as \
+                 far ahead was merged here, it waits for its time"
+            );
+            self.fault("ahead", None, None, detail);
         }
         Ok(())
     }

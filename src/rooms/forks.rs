@@ -20,7 +20,7 @@ use std::rc::Rc;
 use super::coverage::{self, Known};
 use super::log::{self, BACKFILL, REISSUED, Record, UNSORTED, Writer, count, int};
 use super::session::Session;
-use super::{identity, peers};
+use super::{ahead, identity, peers};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -59,10 +59,13 @@ pub fn disputed(s: &Session, vector: &Vector) -> Result<BTreeSet<SiteId>> {
     Ok(odd.map(|(id, _)| id).collect())
 }
 
-/// Whether there is anything to do about forks: by what a vector says, or by rows that came in.
+/// Whether there is anything to do about forks, or about a clock that was ahead: by what a vector
+/// says, or by rows that came in.
 pub fn due(s: &Session, vector: &Vector) -> Result<bool> {
     let known = coverage::known(s)?;
-    Ok(left(s, &known)?.is_some() || !odd(s, &known, vector)?.is_empty())
+    Ok(left(s, &known)?.is_some()
+        || !odd(s, &known, vector)?.is_empty()
+        || ahead::due(s, &known, vector)?.is_some())
 }
 
 /// Heals what a vector shows, and gives what is known then. The caller holds a savepoint and has
@@ -71,7 +74,7 @@ pub fn heal(s: &Session, vector: &Vector) -> Result<Rc<Known>> {
     let known = coverage::known(s)?;
     let odd = odd(s, &known, vector)?;
     if odd.is_empty() && left(s, &known)?.is_none() {
-        return Ok(known);
+        return stamp_anew(s, known, vector);
     }
     for (id, odd) in odd {
         let site = s.sites.intern(&s.cache, &id)?;
@@ -84,6 +87,19 @@ pub fn heal(s: &Session, vector: &Vector) -> Result<Rc<Known>> {
         }
     }
     reissue_left(s)?;
+    stamp_anew(s, coverage::known(s)?, vector)
+}
+
+/// Stamps anew what was written while our clock was ahead, if now is the time. Our site is closed
+/// before it, and it is issued again.
+fn stamp_anew(s: &Session, known: Rc<Known>, vector: &Vector) -> Result<Rc<Known>> {
+    let Some(first) = ahead::due(s, &known, vector)? else { return Ok(known) };
+    let latest = ahead::latest(s)?;
+    let (at, stamp) = newest(s, known.own, first - 1)?;
+    log::saw_stamp(s, stamp)?;
+    identity::retire(s, at)?;
+    shut(s, known.own, Closed { at, stamp, from: first })?;
+    reissue_above(s, known.own, at, latest)?;
     coverage::known(s)
 }
 
@@ -104,7 +120,7 @@ pub fn tidy(s: &Session) -> Result<()> {
 /// heard.
 pub fn reissue_left(s: &Session) -> Result<()> {
     while let Some((site, at)) = left(s, &*coverage::known(s)?)? {
-        reissue_above(s, site, at)?;
+        reissue_above(s, site, at, u64::MAX)?;
     }
     Ok(())
 }
@@ -193,13 +209,16 @@ fn hear(s: &Session, site: u32, closed: Closed) -> Result<()> {
 
 /// Closes a site at the newest version up to `at` whose stamp is known here.
 fn close_below(s: &Session, site: u32, at: u64, from: u64) -> Result<()> {
+    let (at, stamp) = newest(s, site, at)?;
+    close(s, site, Closed { at, stamp, from })
+}
+
+/// The newest version of a site up to `at` whose stamp is known here, and that stamp.
+fn newest(s: &Session, site: u32, at: u64) -> Result<(u64, u64)> {
     let mut stmt = s.cache.fixed(NEWEST)?;
     stmt.bind_int(1, i64::from(site))?;
     stmt.bind_int(2, int(at))?;
-    let (at, stamp) =
-        if stmt.step()? { (count(stmt.int(0))?, count(stmt.int(1))?) } else { (0, 0) };
-    drop(stmt);
-    close(s, site, Closed { at, stamp, from })
+    Ok(if stmt.step()? { (count(stmt.int(0))?, count(stmt.int(1))?) } else { (0, 0) })
 }
 
 /// Closes a site: above `closed.at` it names nothing any more.
@@ -208,8 +227,15 @@ fn close(s: &Session, site: u32, closed: Closed) -> Result<()> {
         return Ok(());
     }
     if site == s.own()? {
+        log::saw_stamp(s, log::head(s)?.stamp)?;
         identity::retire(s, closed.at)?;
     }
+    shut(s, site, closed)?;
+    reissue_above(s, site, closed.at, u64::MAX)
+}
+
+/// Writes down that a site is closed.
+fn shut(s: &Session, site: u32, closed: Closed) -> Result<()> {
     let (at, stamp, from) = (int(closed.at), int(closed.stamp), int(closed.from));
     s.db.exec(&format!(
         "UPDATE crsql_sites SET closed = {at}, closed_stamp = {stamp}, closed_from = {from},
@@ -220,12 +246,12 @@ fn close(s: &Session, site: u32, closed: Closed) -> Result<()> {
          UPDATE crsql_omits SET hi = {at} WHERE site = {site} AND hi > {at};
          DELETE FROM crsql_staged WHERE site = {site} AND version > {at}",
         now = int(s.now()),
-    ))?;
-    reissue_above(s, site, closed.at)
+    ))
 }
 
-/// Issues everything that is here of a site above a version again, as own transactions.
-pub fn reissue_above(s: &Session, site: u32, above: u64) -> Result<()> {
+/// Issues everything that is here of a site above a version again, as own transactions; what is
+/// stamped later than `latest`, with the time now.
+fn reissue_above(s: &Session, site: u32, above: u64, latest: u64) -> Result<()> {
     super::flush::flush(s)?;
     log::saw_stamp(s, log::head(s)?.stamp)?;
     let mut version = above;
@@ -233,16 +259,20 @@ pub fn reissue_above(s: &Session, site: u32, above: u64) -> Result<()> {
         version = v;
         let head = log::head(s)?;
         let to = Txn { site: head.own, version: head.version + 1 };
-        reissue(s, Txn { site, version: v }, to)?;
+        let anew = if latest == u64::MAX { 0 } else { log::next_stamp(s, &head)? };
+        let stamps = Stamps { latest, anew };
+        if reissue(s, Txn { site, version: v }, to, stamps)? == Some(stamps.anew) {
+            log::saw_stamp(s, stamps.anew)?;
+        }
     }
     s.memory.borrow_mut().looked_up = None;
     Ok(())
 }
 
 /// Issues one transaction again under another name: its record, every cell that still comes from
-/// it, and what of it is held here. Where nothing is left of it, it only goes.
-fn reissue(s: &Session, from: Txn, to: Txn) -> Result<()> {
-    let Some(record) = log::record(s, from)? else { return Ok(()) };
+/// it, and what of it is held here. Where nothing is left of it, it only goes. Gives its new stamp.
+fn reissue(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<Option<u64>> {
+    let Some(record) = log::record(s, from)? else { return Ok(None) };
     let (entries, _) = log::rows(s, from, 0, usize::MAX)?;
     let mut renamed = BTreeSet::new();
     let rows: BTreeSet<_> = entries.iter().map(|e| (e.tid, &e.key)).collect();
@@ -251,7 +281,7 @@ fn reissue(s: &Session, from: Txn, to: Txn) -> Result<()> {
             continue;
         }
         if let Some(mut clock) = log::clock_of(s, tid, key.borrow())?
-            && rename(&mut clock, from, to)
+            && rename(&mut clock, from, to, stamps)
         {
             log::set_clock(s, tid, key.borrow(), &clock, true)?;
             renamed.insert((tid, key));
@@ -261,29 +291,45 @@ fn reissue(s: &Session, from: Txn, to: Txn) -> Result<()> {
     for e in entries.iter().filter(|e| renamed.contains(&(e.tid, &e.key))) {
         writer.push(e.tid, e.key.borrow(), e.seq, e.span);
     }
-    let held = reissue_held(s, from, to)?;
+    let held = reissue_held(s, from, to, stamps)?;
     let mut stmt =
         s.db.prepare("DELETE FROM crsql_log WHERE site = ?1 AND version = ?2", Prep::Once)?;
     stmt.bind_int(1, i64::from(from.site))?;
     stmt.bind_int(2, int(from.version))?;
     stmt.run()?;
     if renamed.is_empty() && !held {
-        return Ok(());
+        return Ok(None);
     }
-    let stamp = later(record.cell_stamp());
+    let stamp = stamps.of(record.cell_stamp());
     let flags = record.flags & !(BACKFILL | UNSORTED) | REISSUED;
-    writer.create(s, Record { stamp, flags, ..record }).map(|_| ())
+    writer.create(s, Record { stamp, flags, ..record })?;
+    Ok(Some(stamp))
 }
 
-/// The stamp of a write that is issued again.
-fn later(stamp: u64) -> u64 {
-    stamp.max(clock::LOWEST).saturating_add(1).min(clock::MAX)
+/// How a write that is issued again is stamped.
+#[derive(Clone, Copy)]
+struct Stamps {
+    /// Up to here one step later than it was.
+    latest: u64,
+    /// Above it with this stamp, which is then the latest of all that were given.
+    anew: u64,
 }
 
-fn reissue_held(s: &Session, from: Txn, to: Txn) -> Result<bool> {
+impl Stamps {
+    fn of(self, stamp: u64) -> u64 {
+        match stamp > self.latest {
+            true => self.anew,
+            false => stamp.max(clock::LOWEST).saturating_add(1).min(clock::MAX),
+        }
+    }
+}
+
+fn reissue_held(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<bool> {
     let mut stmt = s.db.prepare(
-        "UPDATE crsql_held SET site_id = ?1, db_version = ?2, stamp = stamp + 1,
-           col_version = iif(cid = '-1', col_version, min(col_version, ?5 - 1) + 1)
+        "UPDATE crsql_held SET site_id = ?1, db_version = ?2,
+           stamp = iif(stamp > ?6, ?7, stamp + 1),
+           col_version = CASE WHEN cid = '-1' THEN col_version WHEN col_version > ?6 THEN ?7
+                         ELSE min(col_version, ?5 - 1) + 1 END
          WHERE site_id = ?3 AND db_version = ?4 RETURNING 1",
         Prep::Once,
     )?;
@@ -292,6 +338,8 @@ fn reissue_held(s: &Session, from: Txn, to: Txn) -> Result<bool> {
     stmt.bind_blob(3, &s.site_id(from.site)?)?;
     stmt.bind_int(4, int(from.version))?;
     stmt.bind_int(5, i64::MAX)?;
+    stmt.bind_int(6, int(stamps.latest))?;
+    stmt.bind_int(7, int(stamps.anew))?;
     let mut any = false;
     while stmt.step()? {
         any = true;
@@ -299,7 +347,7 @@ fn reissue_held(s: &Session, from: Txn, to: Txn) -> Result<bool> {
     Ok(any)
 }
 
-fn rename(clock: &mut RowClock, from: Txn, to: Txn) -> bool {
+fn rename(clock: &mut RowClock, from: Txn, to: Txn, stamps: Stamps) -> bool {
     let mut changed = false;
     if let Some(life) = &mut clock.life
         && life.txn == from
@@ -309,7 +357,7 @@ fn rename(clock: &mut RowClock, from: Txn, to: Txn) -> bool {
     }
     for cell in clock.over.iter_mut().filter(|c| c.dot.txn == from) {
         cell.dot.txn = to;
-        cell.stamp = cell.stamp.map(later);
+        cell.stamp = cell.stamp.map(|stamp| stamps.of(stamp));
         changed = true;
     }
     if let Some(base) = &mut clock.base

@@ -71,6 +71,7 @@ pub fn renew(s: &Session) -> Result<SiteId> {
         super::flush::flush(s)?;
         let old = s.own()?;
         let head = log::head(s)?;
+        log::saw_stamp(s, head.stamp)?;
         take_new(s)?;
         keep_coverage(s, old, head.version, head.stamp)?;
         s.own_id()
@@ -108,12 +109,11 @@ fn keep_coverage(s: &Session, old: u32, version: u64, stamp: u64) -> Result<()> 
 }
 
 /// Somebody else writes as this file's site: this file takes a new identity. Of the old site it
-/// keeps what counts, up to a version; what is above is issued again.
+/// keeps what counts, up to a version; what is above is issued again. The caller sees to it that
+/// the new site's stamps are later than what is kept.
 pub fn retire(s: &Session, upto: u64) -> Result<()> {
     let old = s.own()?;
-    let head = log::head(s)?;
-    let kept = head.version.min(upto);
-    log::saw_stamp(s, head.stamp)?;
+    let kept = log::head(s)?.version.min(upto);
     take_new(s)?;
     let stamp = log::record(s, Txn { site: old, version: kept })?.map_or(0, |r| r.stamp);
     keep_coverage(s, old, kept, stamp)

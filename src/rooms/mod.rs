@@ -37,11 +37,13 @@
 //! | `omits`     | what was dropped here                                              |
 //! | `identity`  | this file's own site                                               |
 //! | `forks`     | two files that write as one site                                   |
+//! | `ahead`     | our own clock was ahead                                            |
 //! | `horizon`   | who lacks what was cleaned up, or cleaned up what we lack          |
 //! | `digest`    | `crsql_digest()`                                                   |
 //! | `check`     | `crsql_check()`                                                    |
 //! | `config`    | settings                                                           |
 
+pub mod ahead;
 pub mod alter;
 pub mod apply;
 pub mod automigrate;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::session::Session;
+use super::{ahead, coverage};
 use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::SiteId;
@@ -35,11 +36,29 @@ const ACKED_ALL: Fixed = Fixed(104, "SELECT acked FROM crsql_peers WHERE acked I
 /// What a peer is known to have had or to have: versions by site.
 type Seen = BTreeMap<SiteId, Vec<Span>>;
 
-/// The maker of the vector has what it says.
+/// How a line begins that says that our own clock is ahead.
+const AHEAD: &str = "our newest write";
+
+/// The maker of the vector has what it says; and its clock tells whether ours is ahead.
 pub fn acknowledged(s: &Session, vector: &Vector) -> Result<()> {
     let Some(peer) = peer_of(s, vector)? else { return Ok(()) };
-    let Some(acked) = standing(s, &peer, None, &vector.seen)?.acked else { return Ok(()) };
-    note(s, &peer, None, Some(&acked))
+    let new = standing(s, &peer, None, &vector.seen)?;
+    if let Some(acked) = new.acked {
+        note(s, &peer, None, Some(&acked))?;
+    }
+    match ahead::of_peer(s, &*coverage::known(s)?, vector)? {
+        Some(ms) if !new.warned => failed(
+            s,
+            &peer,
+            &format!(
+                "{AHEAD} is stamped {ms} ms ahead of this peer's clock, which does not take it \
+                 yet: unless its vector was long on the way, this device's clock is ahead; set it \
+                 right, and what nobody has is stamped anew"
+            ),
+        ),
+        None if new.warned => fine(s, &peer),
+        _ => Ok(()),
+    }
 }
 
 /// The maker of the vector has what it says, and we have all that it gave us.
@@ -49,18 +68,22 @@ pub fn exchanged(s: &Session, vector: &Vector, pulled: &Seen) -> Result<()> {
     if new.pulled.is_some() || new.acked.is_some() {
         note(s, &peer, new.pulled.as_deref(), new.acked.as_deref())?;
     }
-    if new.failed {
-        let mut stmt = s.cache.fixed(FINE)?;
-        stmt.bind_blob(1, &peer)?;
-        stmt.run()?;
-    }
-    Ok(())
+    // What its vector has shown of our clock, its next vector takes back.
+    if new.failed && !new.warned { fine(s, &peer) } else { Ok(()) }
 }
 
-/// Whether a vector acknowledges more than is noted of its maker.
+fn fine(s: &Session, peer: &SiteId) -> Result<()> {
+    let mut stmt = s.cache.fixed(FINE)?;
+    stmt.bind_blob(1, peer)?;
+    stmt.run()
+}
+
+/// Whether a vector says more than is noted of its maker.
 pub fn is_news(s: &Session, vector: &Vector) -> Result<bool> {
     let Some(peer) = peer_of(s, vector)? else { return Ok(false) };
-    Ok(standing(s, &peer, None, &vector.seen)?.acked.is_some())
+    let new = standing(s, &peer, None, &vector.seen)?;
+    let ahead = ahead::of_peer(s, &*coverage::known(s)?, vector)?.is_some();
+    Ok(new.acked.is_some() || ahead != new.warned)
 }
 
 /// The maker of a vector, where that is another than this file.
@@ -85,6 +108,8 @@ struct News {
     acked: Option<String>,
     /// Something went wrong with it last time.
     failed: bool,
+    /// It was that our own clock is ahead.
+    warned: bool,
 }
 
 /// Joins what is known of a peer with what it says now.
@@ -97,6 +122,7 @@ fn standing(s: &Session, peer: &SiteId, pulled: Option<&Seen>, acked: &Seen) -> 
         pulled: pulled.map(|now| joined(before(0), now)).transpose()?.flatten(),
         acked: joined(before(1), acked)?,
         failed: there && !stmt.is_null(2),
+        warned: there && stmt.text(2).starts_with(AHEAD.as_bytes()),
     })
 }
 
