@@ -305,7 +305,7 @@ impl<'a> World<'a> {
     /// replica knows now, and that it wrote nothing of its own.
     fn merged(&mut self, at: usize, vector: Option<&str>) -> Verdict<()> {
         let r = &mut self.replicas[at];
-        if let Some(vector) = vector {
+        if let (Some(vector), Some(_)) = (vector, r.idle()) {
             r.vector = vector.to_owned();
         }
         let writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
@@ -317,14 +317,14 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let (version, tables) = match (own_version(db), dump(db, &self.shapes)) {
-            (Ok(version), Ok(tables)) => (version, tables),
-            _ => return Ok(()),
-        };
+        let found = own_version(db)
+            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)));
+        let Ok((version, tables, held)) = found else { return Ok(()) };
         if version != r.version && !r.blind {
             return Err(format!("a merge made version {version} of replica {at} itself"));
         }
-        r.tables = tables;
+        // What is held may be merged by whatever call comes next.
+        (r.tables, r.blind) = (tables, r.blind || held);
         Ok(())
     }
 
@@ -352,9 +352,8 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let held = |db| ask::<bool>(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", []);
         let looked = own_version(db)
-            .and_then(|version| Ok((version, dump(db, &self.shapes)?, held(db)?)))
+            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)))
             .and_then(|(version, tables, held)| {
                 let after = r.version;
                 let news = version > after;
@@ -368,6 +367,7 @@ impl<'a> World<'a> {
         if version < r.version {
             return Err(format!("replica {at} goes back from version {} to {version}", r.version));
         }
+        let waits = held;
         let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
         if !r.blind {
             model::compare(&r.tables, &tables, &told).map_err(|e| format!("replica {at}: {e}"))?;
@@ -390,7 +390,7 @@ impl<'a> World<'a> {
         }
         // A transaction that is open still may have merged.
         let all_idle = r.conns.iter().flatten().all(Connection::is_autocommit);
-        (r.version, r.tables, r.blind) = (version, tables, r.blind && !all_idle);
+        (r.version, r.tables, r.blind) = (version, tables, waits || r.blind && !all_idle);
         r.writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
         self.note(&version.to_be_bytes());
         Ok(())
@@ -434,6 +434,11 @@ impl<'a> World<'a> {
         self.replicas[at].blind |= power;
         self.observe(at)
     }
+}
+
+/// Whether anything waits there to be merged.
+fn any_held(db: &Connection) -> Answer<bool> {
+    ask(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", [])
 }
 
 pub fn own_version(db: &Connection) -> Answer<u64> {
