@@ -99,11 +99,26 @@ pub(super) unsafe fn vtab_config(db: *mut sqlite3, option: c_int) -> c_int {
     }
 }
 
+/// `sqlite3_db_config` for the options that turn something on or off; -1 only asks.
+///
+/// # Safety
+/// A table was adopted, and `db` is open.
+pub(super) unsafe fn db_config(db: *mut sqlite3, option: c_int, on: c_int) -> (c_int, c_int) {
+    type Config = unsafe extern "C" fn(*mut sqlite3, c_int, ...) -> c_int;
+    let mut is = 0;
+    // SAFETY: slot 163 is `sqlite3_db_config`; these options read a number and write one.
+    unsafe {
+        let f: Config = transmute(slot(163));
+        (f(db, option, on, &raw mut is), is)
+    }
+}
+
 macro_rules! slots {
     ($( $n:literal $name:ident($($arg:ident: $t:ty),*) $(-> $ret:ty)?; )*) => {
         /// Every slot that is called, with its name.
         pub(super) const SLOTS: &[(usize, &str)] =
-            &[$(($n, stringify!($name)),)* (69, "mprintf"), (177, "vtab_config")];
+            &[(69, "mprintf"), (163, "db_config"), (177, "vtab_config"),
+              $(($n, stringify!($name)),)*];
         $(
             #[inline]
             pub(super) unsafe fn $name($($arg: $t),*) $(-> $ret)? {

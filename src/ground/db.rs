@@ -19,6 +19,8 @@ const SYNC_NORMAL: c_int = 2;
 const FCNTL_VFS_POINTER: c_int = 27;
 /// The Julian day number of 1970-01-01, in milliseconds.
 const UNIX_EPOCH_JULIAN_MS: i64 = 210_866_760_000_000;
+/// `SQLITE_DBCONFIG_ENABLE_TRIGGER`
+const ENABLE_TRIGGER: c_int = 1003;
 /// `SQLITE_TXN_READ`
 const TXN_READ: c_int = 1;
 /// `SQLITE_TXN_WRITE`
@@ -125,6 +127,25 @@ impl Db {
     pub fn limit(self, id: i32) -> i32 {
         // SAFETY: the connection is open; -1 only asks.
         unsafe { api::limit(self.0, id, -1) }
+    }
+
+    /// Runs a piece of work whose statements fire no trigger. What it steps, it also prepares:
+    /// statements that are kept are prepared again after it.
+    pub fn without_triggers<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        struct Back(Db, c_int);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                // SAFETY: the connection is open.
+                unsafe { api::db_config(self.0.0, ENABLE_TRIGGER, self.1) };
+            }
+        }
+        // SAFETY: the connection is open.
+        let (code, was) = unsafe { api::db_config(self.0, ENABLE_TRIGGER, -1) };
+        self.check(code)?;
+        let _back = Back(self, was);
+        // SAFETY: as above.
+        self.check(unsafe { api::db_config(self.0, ENABLE_TRIGGER, 0) }.0)?;
+        work()
     }
 
     /// Fills `buf` with SQLite's randomness.
