@@ -11,7 +11,7 @@ use super::abi::{
 };
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::mem::transmute;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A routine table: pointers to functions of many types.
@@ -110,6 +110,22 @@ pub(super) unsafe fn db_config(db: *mut sqlite3, option: c_int, on: c_int) -> (c
     unsafe {
         let f: Config = transmute(slot(163));
         (f(db, option, on, &raw mut is), is)
+    }
+}
+
+/// `sqlite3_db_name`, which is there from 3.39 on; null before, and where there is no such one.
+///
+/// # Safety
+/// A table was adopted, and `db` is open.
+pub(super) unsafe fn db_name(db: *mut sqlite3, n: c_int) -> *const c_char {
+    type Name = unsafe extern "C" fn(*mut sqlite3, c_int) -> *const c_char;
+    // SAFETY: from that version on slot 264 is this function.
+    unsafe {
+        if libversion_number() < 3_039_000 {
+            return null();
+        }
+        let f: Name = transmute(slot(264));
+        f(db, n)
     }
 }
 

@@ -98,6 +98,30 @@ impl Db {
         unsafe { api::txn_state(self.0, c"main".as_ptr()) == TXN_WRITE }
     }
 
+    /// Whether a database is attached. SQLite before 3.39 does not say so.
+    pub fn has_attached(self) -> bool {
+        // SAFETY: the connection is open. 0 is main, 1 is temp.
+        unsafe { !api::db_name(self.0, 2).is_null() }
+    }
+
+    /// The attached databases that this connection is writing, by number.
+    pub fn attached_in_write_txn(self) -> Vec<(c_int, String)> {
+        let mut out = Vec::new();
+        for n in 2.. {
+            // SAFETY: the connection is open; the name is null or ends in a NUL.
+            unsafe {
+                let name = api::db_name(self.0, n);
+                if name.is_null() {
+                    break;
+                }
+                if api::txn_state(self.0, name) == TXN_WRITE {
+                    out.push((n, lossy(name)));
+                }
+            }
+        }
+        out
+    }
+
     /// While the main database is only read by this connection: its data version, which says that
     /// nothing in it has changed since it was the same.
     pub fn reading_at(self) -> Option<u32> {
