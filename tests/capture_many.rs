@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{bare, int, open, rows, run, shell};
+use common::{bare, error, int, open, rows, run, shell};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -143,4 +143,33 @@ fn b10_vacuum_renumbers_nothing_of_ours() {
     run(&db, "VACUUM; UPDATE t SET n = 9 WHERE id = 'c'");
     assert_eq!(common::feed(&db, 2).len(), 1);
     assert_eq!(common::feed(&db, 0).len(), before.len());
+}
+
+/// A backup was attached, and written in one transaction with the file it is a copy of. Its
+/// triggers have the numbers of the file's own, so its rows were captured as rows of the file,
+/// and sent. Now it is refused; files that are no copies are written together as before.
+#[test]
+fn b11_an_attached_copy_is_not_captured_as_the_file_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = file(dir.path());
+    run(&db, "INSERT INTO t VALUES('both', 1, 1)");
+    let path = |name: &str| format!("'{}'", dir.path().join(name).display());
+    run(&db, &format!("VACUUM INTO {}; ATTACH {0} AS \"a \"\"copy\"", path("copy.db")));
+    run(&db, &format!("ATTACH {} AS beside; CREATE TABLE beside.notes(x)", path("beside.db")));
+    let copy = "INSERT INTO \"a \"\"copy\".t VALUES('of the copy', 1, 1)";
+    error(&db, copy);
+    run(&db, "BEGIN; INSERT INTO beside.notes VALUES(1); INSERT INTO t VALUES('main', 1, 1)");
+    for _ in 0..2 {
+        let text = error(&db, copy);
+        assert!(text.contains("a \"copy is a copy of the main one"), "{text}");
+    }
+    run(&db, "COMMIT");
+    // What is refused has begun to write the copy: until the end, main cannot be told from it.
+    run(&db, "BEGIN; DELETE FROM \"a \"\"copy\".t WHERE id = 'nobody'");
+    error(&db, "INSERT INTO t VALUES('unclear', 1, 1)");
+    run(&db, "ROLLBACK; BEGIN; SELECT * FROM \"a \"\"copy\".t; UPDATE t SET n = 2; COMMIT");
+    assert_eq!(rows(&db, "SELECT id, n FROM t"), ["both|2", "main|2"]);
+    assert_eq!(rows(&db, "SELECT id, n FROM \"a \"\"copy\".t"), ["both|1"]);
+    assert_eq!(int(&db, "SELECT count(DISTINCT pk) FROM crsql_changes"), 2);
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()"), Vec::<String>::new());
 }

@@ -201,3 +201,31 @@ fn h5_hand_edited_tables_are_an_error_and_not_a_panic_or_a_hang() {
     run(&db, "UPDATE crsql_log SET version = 5e-324 WHERE version = 1");
     assert!(error(&db, "SELECT crsql_changeset()").contains("crsql_log"));
 }
+
+/// A held change with the last stamp there is, of a site that was closed: issued again one step
+/// later, it had a stamp beyond the last, and no changeset could be made any more. And a log whose
+/// record is gone while its parts are there: issuing that again came to the same version for ever.
+#[test]
+fn i1_what_is_issued_again_of_a_damaged_site_has_an_end() {
+    let closed = "UPDATE crsql_sites SET closed = 0, closed_stamp = 0, closed_from = 1
+                  WHERE hex(site_id) = '8F692B620B204C28A3B0669F8CEFEC6D'";
+    let change = |key: i64, stamp: i64| {
+        format!(
+            "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id, cl,
+               seq, stamp)
+             VALUES('t', crsql_pack_columns({key}), '-1', NULL, 3, 17,
+               x'8f692b620b204c28a3b0669f8cefec6d', 3, 39, {stamp})"
+        )
+    };
+    let db = replica();
+    run(&db, &change(1, 9_007_199_254_740_991));
+    assert_eq!(int(&db, "SELECT count(*) FROM crsql_held"), 1);
+    run(&db, closed);
+    assert_eq!(int(&db, "SELECT crsql_changeset() IS NOT NULL"), 1);
+
+    let db = replica();
+    run(&db, &change(1, 4096));
+    run(&db, closed);
+    run(&db, "DELETE FROM crsql_log WHERE version = 17 AND part = 0");
+    assert!(error(&db, "SELECT crsql_changeset()").contains("not its record"));
+}

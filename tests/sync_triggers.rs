@@ -292,3 +292,44 @@ fn c4_a_temporary_trigger_made_a_moment_ago_is_guarded() {
         assert_equal(&[&a, &b]);
     }
 }
+
+/// A key that was written in another than its canonical spelling gets that at COMMIT. It fired the
+/// application's UPDATE triggers, of an update that nobody made, and what they did could make the
+/// COMMIT fail; here they look at a table that a cursor stands in, write, and refuse, and a CHECK
+/// would. To SQLite both spellings are equal: nothing was updated, so nothing fires or checks.
+#[test]
+fn c4_a_key_that_gets_its_canonical_spelling_fires_no_trigger() {
+    for ends in ["", "SELECT RAISE(ABORT, 'nothing may change here');"] {
+        let (a, b) = two("CREATE TABLE t(k PRIMARY KEY NOT NULL CHECK(typeof(k) = 'real'), v);
+                          SELECT crsql_as_crr('t')");
+        run(
+            &a,
+            &format!(
+                "CREATE TABLE seen(n); INSERT INTO seen VALUES(0), (1);
+                 CREATE TRIGGER u1 BEFORE UPDATE ON t BEGIN
+                   INSERT INTO seen SELECT count(*) FROM seen; {ends} END;
+                 CREATE TRIGGER u2 AFTER UPDATE OF k ON t BEGIN
+                   DELETE FROM t; INSERT INTO seen SELECT count(*) FROM seen; {ends} END;"
+            ),
+        );
+        let mut cursor = a.prepare("SELECT n FROM seen").unwrap();
+        let mut stands = cursor.query([]).unwrap();
+        stands.next().unwrap();
+        run(&a, "BEGIN; INSERT INTO t VALUES(1.0, 'x'), (2.5, 'y'), (-0.0, 'z'); COMMIT");
+        assert_eq!(stands.next().unwrap().unwrap().get::<_, i64>(0).unwrap(), 1, "it goes on");
+        assert!(stands.next().unwrap().is_none());
+        assert_eq!(
+            rows(&a, "SELECT typeof(k), k, v FROM t ORDER BY v"),
+            ["integer|1|x", "real|2.5|y", "integer|0|z"]
+        );
+        assert_eq!(int(&a, "SELECT count(*) FROM seen"), 2);
+        // Triggers are on as before: their own updates fire them.
+        let fired = a.execute_batch("UPDATE t SET v = 'w' WHERE k = 2.5");
+        assert_eq!((fired.is_err(), int(&a, "SELECT count(*) FROM seen") > 2), {
+            let refuses = !ends.is_empty();
+            (refuses, !refuses)
+        });
+        Way::Changesets.pull(&b, &a);
+        assert_equal(&[&a, &b]);
+    }
+}

@@ -11,7 +11,7 @@ use super::abi::{
 };
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::mem::transmute;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A routine table: pointers to functions of many types.
@@ -99,11 +99,42 @@ pub(super) unsafe fn vtab_config(db: *mut sqlite3, option: c_int) -> c_int {
     }
 }
 
+/// `sqlite3_db_config` for the options that turn something on or off; -1 only asks.
+///
+/// # Safety
+/// A table was adopted, and `db` is open.
+pub(super) unsafe fn db_config(db: *mut sqlite3, option: c_int, on: c_int) -> (c_int, c_int) {
+    type Config = unsafe extern "C" fn(*mut sqlite3, c_int, ...) -> c_int;
+    let mut is = 0;
+    // SAFETY: slot 163 is `sqlite3_db_config`; these options read a number and write one.
+    unsafe {
+        let f: Config = transmute(slot(163));
+        (f(db, option, on, &raw mut is), is)
+    }
+}
+
+/// `sqlite3_db_name`, which is there from 3.39 on; null before, and where there is no such one.
+///
+/// # Safety
+/// A table was adopted, and `db` is open.
+pub(super) unsafe fn db_name(db: *mut sqlite3, n: c_int) -> *const c_char {
+    type Name = unsafe extern "C" fn(*mut sqlite3, c_int) -> *const c_char;
+    // SAFETY: from that version on slot 264 is this function.
+    unsafe {
+        if libversion_number() < 3_039_000 {
+            return null();
+        }
+        let f: Name = transmute(slot(264));
+        f(db, n)
+    }
+}
+
 macro_rules! slots {
     ($( $n:literal $name:ident($($arg:ident: $t:ty),*) $(-> $ret:ty)?; )*) => {
         /// Every slot that is called, with its name.
         pub(super) const SLOTS: &[(usize, &str)] =
-            &[$(($n, stringify!($name)),)* (69, "mprintf"), (177, "vtab_config")];
+            &[(69, "mprintf"), (163, "db_config"), (177, "vtab_config"),
+              $(($n, stringify!($name)),)*];
         $(
             #[inline]
             pub(super) unsafe fn $name($($arg: $t),*) $(-> $ret)? {

@@ -19,6 +19,8 @@ const SYNC_NORMAL: c_int = 2;
 const FCNTL_VFS_POINTER: c_int = 27;
 /// The Julian day number of 1970-01-01, in milliseconds.
 const UNIX_EPOCH_JULIAN_MS: i64 = 210_866_760_000_000;
+/// `SQLITE_DBCONFIG_ENABLE_TRIGGER`
+const ENABLE_TRIGGER: c_int = 1003;
 /// `SQLITE_TXN_READ`
 const TXN_READ: c_int = 1;
 /// `SQLITE_TXN_WRITE`
@@ -96,6 +98,30 @@ impl Db {
         unsafe { api::txn_state(self.0, c"main".as_ptr()) == TXN_WRITE }
     }
 
+    /// Whether a database is attached. SQLite before 3.39 does not say so.
+    pub fn has_attached(self) -> bool {
+        // SAFETY: the connection is open. 0 is main, 1 is temp.
+        unsafe { !api::db_name(self.0, 2).is_null() }
+    }
+
+    /// The attached databases that this connection is writing, by number.
+    pub fn attached_in_write_txn(self) -> Vec<(c_int, String)> {
+        let mut out = Vec::new();
+        for n in 2.. {
+            // SAFETY: the connection is open; the name is null or ends in a NUL.
+            unsafe {
+                let name = api::db_name(self.0, n);
+                if name.is_null() {
+                    break;
+                }
+                if api::txn_state(self.0, name) == TXN_WRITE {
+                    out.push((n, lossy(name)));
+                }
+            }
+        }
+        out
+    }
+
     /// While the main database is only read by this connection: its data version, which says that
     /// nothing in it has changed since it was the same.
     pub fn reading_at(self) -> Option<u32> {
@@ -125,6 +151,25 @@ impl Db {
     pub fn limit(self, id: i32) -> i32 {
         // SAFETY: the connection is open; -1 only asks.
         unsafe { api::limit(self.0, id, -1) }
+    }
+
+    /// Runs a piece of work whose statements fire no trigger. What it steps, it also prepares:
+    /// statements that are kept are prepared again after it.
+    pub fn without_triggers<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        struct Back(Db, c_int);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                // SAFETY: the connection is open.
+                unsafe { api::db_config(self.0.0, ENABLE_TRIGGER, self.1) };
+            }
+        }
+        // SAFETY: the connection is open.
+        let (code, was) = unsafe { api::db_config(self.0, ENABLE_TRIGGER, -1) };
+        self.check(code)?;
+        let _back = Back(self, was);
+        // SAFETY: as above.
+        self.check(unsafe { api::db_config(self.0, ENABLE_TRIGGER, 0) }.0)?;
+        work()
     }
 
     /// Fills `buf` with SQLite's randomness.

@@ -11,9 +11,10 @@ use super::memory::{Bits, Event, KeyAt, Memory, Op};
 use super::session::Session;
 use super::upsert;
 use crate::ground::catalog::Table;
-use crate::ground::{Args, Out};
+use crate::ground::quote::ident;
+use crate::ground::{Args, Out, Prep};
 use crate::words::affinity::Affinity;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_ERROR};
 use crate::words::key;
 use crate::words::keylist::KeyRef;
 use crate::words::pack::canonical_key;
@@ -126,6 +127,9 @@ fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {
         s.enlist()?;
         s.installed()?;
     }
+    if s.db.has_attached() {
+        refuse_copy(s)?;
+    }
     let own = |t: &Rc<Table>| args.get(1) == ValueRef::Int(i64::from(t.shape));
     if s.catalog.installed()
         && let Some(table) = s.find_table(tid)?.filter(own)
@@ -144,6 +148,35 @@ fn not_of_main() -> Error {
         "crsql's trigger is not of the main database of this connection: a replicated table can \
          only be written where its file is main, not where it is attached",
     )
+}
+
+/// An attached copy of the file has the same numbers, so what is written in both cannot be told
+/// apart. Whether a database is one is asked once in a transaction.
+fn refuse_copy(s: &Session) -> Result<()> {
+    for (n, name) in s.db.attached_in_write_txn() {
+        if s.memory.borrow().no_copies.contains(&n) {
+            continue;
+        }
+        let sql = format!(
+            "SELECT 1 FROM main.crsql_tables m JOIN {}.crsql_tables c USING(tid, shape) LIMIT 1",
+            ident(&name)
+        );
+        let copy = match s.db.prepare(&sql, Prep::Once) {
+            Ok(mut stmt) => stmt.step()?,
+            // One of the two has no such table.
+            Err(e) if e.code == SQLITE_ERROR => false,
+            Err(e) => return Err(e),
+        };
+        if copy {
+            return Err(Error::refused(format!(
+                "the attached database {name} is a copy of the main one, and both are written in \
+                 one transaction: crsql cannot tell their rows apart; write to the copy in a \
+                 connection of its own, where it is main"
+            )));
+        }
+        s.memory.borrow_mut().no_copies.push(n);
+    }
+    Ok(())
 }
 
 fn not_ours() -> Error {

@@ -140,8 +140,8 @@ fn stamp_rows(s: &Session, table: &Table, txn: Txn, writer: &mut Writer) -> Resu
         rows += 1;
     }
     drop(scan);
-    for key in &loose {
-        super::rows::canonicalise_key(s, table, key)?;
+    if !loose.is_empty() {
+        super::rows::canonicalise_keys(s, table, &loose)?;
     }
     Ok(rows)
 }

@@ -12,7 +12,7 @@ use super::{alter, hand, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
-use crate::words::keylist::KeyRef;
+use crate::words::key::Key;
 use crate::words::planted::planted;
 use crate::words::rowclock::{Base, Cell, RowClock};
 
@@ -427,11 +427,15 @@ fn canonicalise(s: &Session, batch: &Batch, groups: &[Group]) -> Result<()> {
     if planted!("key-as-written") {
         return Ok(());
     }
-    for g in groups {
-        let loose = g.events.iter().any(|i| batch.events.get(*i as usize).is_some_and(|e| e.loose));
-        if loose && !matches!(g.outcome, Outcome::Dead { .. }) {
-            let key: KeyRef<'_> = key_in(&batch.keys, g.key);
-            super::rows::canonicalise_key(s, &g.table, &key.to_key())?;
+    let loose = |i: &u32| batch.events.get(*i as usize).is_some_and(|e| e.loose);
+    let dead = |g: &Group| matches!(g.outcome, Outcome::Dead { .. });
+    let odd = groups.iter().filter(|g| g.events.iter().any(loose) && !dead(g));
+    let odd: Vec<&Group> = odd.collect();
+    for of_table in odd.chunk_by(|a, b| a.table.tid == b.table.tid) {
+        let keys = of_table.iter().map(|g| key_in(&batch.keys, g.key).to_key());
+        let keys: Vec<Key> = keys.collect();
+        if let Some(g) = of_table.first() {
+            super::rows::canonicalise_keys(s, &g.table, &keys)?;
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::{MAX_COUNT, SiteId, Txn};
-use crate::words::error::Result;
+use crate::words::error::{Error, Result};
 use crate::words::rowclock::RowClock;
 use crate::words::vector::{Closed, Vector};
 
@@ -272,7 +272,12 @@ fn reissue_above(s: &Session, site: u32, above: u64, latest: u64) -> Result<()> 
 /// Issues one transaction again under another name: its record, every cell that still comes from
 /// it, and what of it is held here. Where nothing is left of it, it only goes. Gives its new stamp.
 fn reissue(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<Option<u64>> {
-    let Some(record) = log::record(s, from)? else { return Ok(None) };
+    let record = log::record(s, from)?.ok_or_else(|| {
+        Error::corrupt(format!(
+            "crsql_log has parts of version {} and not its record",
+            from.version
+        ))
+    })?;
     let (entries, _) = log::rows(s, from, 0, usize::MAX)?;
     let mut renamed = BTreeSet::new();
     let rows: BTreeSet<_> = entries.iter().map(|e| (e.tid, &e.key)).collect();
@@ -327,7 +332,7 @@ impl Stamps {
 fn reissue_held(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<bool> {
     let mut stmt = s.db.prepare(
         "UPDATE crsql_held SET site_id = ?1, db_version = ?2,
-           stamp = iif(stamp > ?6, ?7, stamp + 1),
+           stamp = iif(stamp > ?6, ?7, min(stamp + 1, ?8)),
            col_version = CASE WHEN cid = '-1' THEN col_version WHEN col_version > ?6 THEN ?7
                          ELSE min(col_version, ?5 - 1) + 1 END
          WHERE site_id = ?3 AND db_version = ?4 RETURNING 1",
@@ -340,6 +345,7 @@ fn reissue_held(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<bool>
     stmt.bind_int(5, i64::MAX)?;
     stmt.bind_int(6, int(stamps.latest))?;
     stmt.bind_int(7, int(stamps.anew))?;
+    stmt.bind_int(8, int(clock::MAX))?;
     let mut any = false;
     while stmt.step()? {
         any = true;

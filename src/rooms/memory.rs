@@ -162,6 +162,8 @@ pub struct Memory {
     pub overwrote: bool,
     /// What is known of the statements on a library that has a fault.
     pub upserts: upsert::Known,
+    /// The attached databases that are known not to be copies of this file.
+    pub no_copies: Vec<i32>,
     marks: Vec<Mark>,
 }
 

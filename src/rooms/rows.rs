@@ -4,11 +4,12 @@
 //! Our statements carry no `OR` clause: an explicit one would replace the conflict clauses of the
 //! application's own triggers.
 
-use super::hand;
 use super::session::Session;
+use super::{hand, unchecked};
 use crate::ground::cache::{Lease, Slot};
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
+use crate::ground::{Prep, Stmt};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
@@ -20,7 +21,6 @@ const INSERT: u32 = 12;
 const DELETE: u32 = 13;
 const RESET: u32 = 9;
 const WITH_CLOCK: u32 = 8;
-const CANONICAL: u32 = 14;
 const UNWATCHED: u32 = 15;
 const NEIGHBOURS: u32 = 16;
 
@@ -36,7 +36,7 @@ fn key_is(table: &Table, from: usize) -> String {
 }
 
 /// Binds the key's columns from `from` on; gives the next free parameter.
-fn bind_key(stmt: &mut Lease<'_>, key: &Key, from: i32) -> Result<i32> {
+fn bind_key(stmt: &mut Stmt, key: &Key, from: i32) -> Result<i32> {
     if let Key::Int(i) = key {
         stmt.bind_int(from, *i)?;
         return Ok(from + 1);
@@ -175,13 +175,13 @@ fn write(
     let kept = table.cols.len() <= WIDE;
     let mut once;
     let mut lease;
-    let stmt: &mut crate::ground::Stmt = if kept {
+    let stmt: &mut Stmt = if kept {
         lease = s
             .cache
             .application(Slot(table.tid, (variant & 0xffff_ffff) as u32, set_of(cells)), sql)?;
         &mut lease
     } else {
-        once = s.db.prepare(&sql(), crate::ground::Prep::Once)?;
+        once = s.db.prepare(&sql(), Prep::Once)?;
         &mut once
     };
     let mut at = 1;
@@ -257,24 +257,27 @@ pub fn delete(s: &Session, table: &Table, key: &Key) -> Result<()> {
     Ok(())
 }
 
-/// Writes a key's canonical values over whatever spelling of them the row has.
-pub fn canonicalise_key(s: &Session, table: &Table, key: &Key) -> Result<()> {
-    s.merging(|| {
-        let mut stmt =
-            s.cache.application(Slot(table.tid, CANONICAL, u64::from(table.shape)), || {
-                let keys = table.keys.iter().enumerate();
-                let sets: Vec<String> =
-                    keys.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
-                format!(
-                    "UPDATE main.{} SET {} WHERE {}",
-                    ident(&table.name),
-                    sets.join(", "),
-                    key_is(table, 1)
-                )
-            })?;
-        bind_key(&mut stmt, key, 1)?;
-        s.expect_own(table.tid, key);
-        stmt.run()
+/// Writes the canonical values of keys over whatever spelling of them their rows have. To SQLite
+/// both are equal, so to the application nothing happens: no trigger fires and no CHECK is asked,
+/// which could make a COMMIT fail.
+pub fn canonicalise_keys(s: &Session, table: &Table, keys: &[Key]) -> Result<()> {
+    let sets = table.keys.iter().enumerate();
+    let sets: Vec<String> = sets.map(|(i, k)| format!("{} = ?{}", ident(&k.name), i + 1)).collect();
+    let sql = format!(
+        "UPDATE main.{} SET {} WHERE {}",
+        ident(&table.name),
+        sets.join(", "),
+        key_is(table, 1)
+    );
+    s.db.without_triggers(|| {
+        unchecked::write(s, || {
+            let mut stmt = s.db.prepare(&sql, Prep::Once)?;
+            for key in keys {
+                bind_key(&mut stmt, key, 1)?;
+                stmt.run()?;
+            }
+            Ok(())
+        })
     })
 }
 
