@@ -228,4 +228,12 @@ fn i1_what_is_issued_again_of_a_damaged_site_has_an_end() {
     run(&db, closed);
     run(&db, "DELETE FROM crsql_log WHERE version = 17 AND part = 0");
     assert!(error(&db, "SELECT crsql_changeset()").contains("not its record"));
+
+    // The file's own site, closed by hand: what was issued again was to be issued again.
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 1); UPDATE crsql_sites SET closed = 0, closed_stamp = 0");
+    run(&db, "UPDATE crsql_sites SET closed_from = 1");
+    assert!(error(&db, "SELECT crsql_changeset()").contains("crsql_new_site()"));
+    run(&db, "SELECT crsql_new_site()");
+    assert_eq!(int(&db, "SELECT crsql_changeset() IS NOT NULL"), 1);
 }

@@ -254,6 +254,12 @@ fn shut(s: &Session, site: u32, closed: Closed) -> Result<()> {
 fn reissue_above(s: &Session, site: u32, above: u64, latest: u64) -> Result<()> {
     super::flush::flush(s)?;
     log::saw_stamp(s, log::head(s)?.stamp)?;
+    if site == log::head(s)?.own {
+        return Err(Error::corrupt(format!(
+            "crsql_sites says that this file's own site is closed above version {above}; take a \
+             new one with crsql_new_site()"
+        )));
+    }
     let mut version = above;
     while let Some(v) = log::next_version(s, site, version, MAX_COUNT)? {
         version = v;
