@@ -5,7 +5,7 @@ use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
 use crate::host::{self, Answer, Cell, Failed, ask};
 use crate::model::{self, Model};
-use crate::replica::{Mail, Replica, Shape, dump, feed, seen};
+use crate::replica::{self, Mail, Replica, Shape, dump, feed, seen};
 use crate::rng::Rng;
 use crate::template::Template;
 use rusqlite::{Connection, ffi};
@@ -244,7 +244,12 @@ impl<'a> World<'a> {
     fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
         if self.tell {
             for db in self.replicas[at].conns.iter().flatten() {
-                println!("    replica {at} autocommit {} held {:?} dump {:?}", db.is_autocommit(), ask::<i64>(db, "select count(*) from crsql_log", []), dump(db, &self.shapes).map(|t| t.values().map(|r| r.len()).collect::<Vec<_>>()));
+                println!(
+                    "    replica {at} autocommit {} held {:?} dump {:?}",
+                    db.is_autocommit(),
+                    ask::<i64>(db, "select count(*) from crsql_log", []),
+                    dump(db, &self.shapes).map(|t| t.values().map(|r| r.len()).collect::<Vec<_>>())
+                );
             }
         }
         self.note_answer(&answer);
@@ -317,6 +322,8 @@ impl<'a> World<'a> {
             return Ok(());
         }
         r.writes = writes;
+        self.reissued(at, true)?;
+        let r = &mut self.replicas[at];
         let Some(db) = r.idle() else {
             r.blind = true;
             return Ok(());
@@ -351,6 +358,10 @@ impl<'a> World<'a> {
         if r.machine().borrow().dead {
             return Ok(());
         }
+        if r.blind {
+            self.reissued(at, true)?;
+        }
+        let r = &mut self.replicas[at];
         let Some(db) = r.idle() else {
             r.blind = true;
             return Ok(());
@@ -411,6 +422,15 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Where clocks go wrong, and no other forks are looked for.
+    fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
+        let has = |step: fn(&Step) -> bool| self.case.steps.iter().any(step);
+        if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
+            return Ok(());
+        }
+        replica::reissued(&mut self.replicas[at], &mut self.model, merged).or(Ok(()))
+    }
+
     fn restart(&mut self, at: usize) -> Verdict<()> {
         let r = &mut self.replicas[at];
         r.close();
@@ -418,8 +438,10 @@ impl<'a> World<'a> {
         r.machine().borrow_mut().restart(power, &mut self.rng);
         // Whoever asked for rows is gone, and what it knew with it.
         r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
-        let site = r.site.clone();
-        let db = self.opened(at)?;
+        self.opened(at)?;
+        self.reissued(at, false)?;
+        let r = &self.replicas[at];
+        let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
         let version = own_version(db).map_err(|e| e.text)?;
         let r = &mut self.replicas[at];
         if version < r.version {
