@@ -211,8 +211,8 @@ fn i1_what_is_issued_again_of_a_damaged_site_has_an_end() {
                   WHERE hex(site_id) = '8F692B620B204C28A3B0669F8CEFEC6D'";
     let change = |key: i64, stamp: i64| {
         format!(
-            "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id, cl,
-               seq, stamp)
+            "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id,
+               cl, seq, stamp)
              VALUES('t', crsql_pack_columns({key}), '-1', NULL, 3, 17,
                x'8f692b620b204c28a3b0669f8cefec6d', 3, 39, {stamp})"
         )

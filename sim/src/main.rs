@@ -7,6 +7,7 @@
 
 mod case;
 mod disk;
+mod exchange;
 mod host;
 mod judge;
 mod model;

@@ -1,8 +1,8 @@
 //! One replica: its machine, its connections, its mail, and what is known of it.
 
 use crate::disk::{self, Machine};
-use crate::host::{self, Answer, Cell, Failed};
-use crate::model::{Change, KEY, Site, Tables};
+use crate::host::{self, Answer, Cell, Failed, ask};
+use crate::model::{Change, KEY, Model, Site, Tables};
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -203,4 +203,36 @@ pub fn seen(vector: &serde_json::Value) -> BTreeMap<Site, Vec<(u64, u64)>> {
         out.insert(site, ranges.collect());
     }
     out
+}
+
+const CLOSED: &str = "SELECT site_id, closed FROM crsql_sites WHERE closed IS NOT NULL";
+
+/// What was written while a clock was ahead is issued again when the clock is right: by its
+/// replica, which takes a new site for it, and by whoever has it all the same. The model takes it
+/// as it is now.
+pub fn reissued(r: &mut Replica, model: &mut Model, merged: bool) -> Answer<()> {
+    let Some(db) = r.idle() else { return Ok(()) };
+    let closed = "SELECT EXISTS(SELECT 1 FROM crsql_sites WHERE closed IS NOT NULL)";
+    let site: Site = ask(db, "SELECT crsql_site_id()", [])?;
+    if site == r.site && !(merged && ask(db, closed, [])?) {
+        return Ok(());
+    }
+    let to: u64 = ask(db, "SELECT crsql_db_version()", [])?;
+    let after = if site == r.site { r.version } else { 0 };
+    let changes = if to > after { feed(db, &site, after, to)? } else { BTreeMap::new() };
+    // A site that a power failure took back names nothing.
+    let known = "SELECT EXISTS(SELECT 1 FROM crsql_sites WHERE site_id = ?1)";
+    if !ask(db, known, [&r.site])? {
+        model.log.retain(|(of, _), _| *of != r.site);
+    }
+    let mut stmt = db.prepare_cached(CLOSED)?;
+    let closed = stmt.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in closed {
+        let (site, upto): (Site, u64) = row?;
+        model.log.retain(|(of, version), _| *of != site || *version <= upto);
+    }
+    drop(stmt);
+    model.log.extend(changes.into_iter().map(|(version, all)| ((site.clone(), version), all)));
+    (r.site, r.version) = (site, to.max(after));
+    Ok(())
 }

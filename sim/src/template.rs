@@ -3,10 +3,11 @@
 
 use crate::case::Case;
 use crate::disk;
+use crate::exchange::own_version;
 use crate::host::{self, Answer, ask};
 use crate::model::{Change, Site, Tables};
 use crate::replica::{Replica, Shape, dump, feed, shapes};
-use crate::world::{BEGIN, own_version};
+use crate::world::BEGIN;
 use std::collections::BTreeMap;
 
 /// How one replica begins.

@@ -3,9 +3,10 @@
 
 use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
-use crate::host::{self, Answer, Cell, Failed, ask};
+use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version};
+use crate::host::{self, Answer, Failed, ask};
 use crate::model::{self, Model};
-use crate::replica::{Mail, Replica, Shape, dump, seen};
+use crate::replica::{self, Mail, Replica, Shape, dump, seen};
 use crate::rng::Rng;
 use crate::template::Template;
 use rusqlite::{Connection, ffi};
@@ -30,12 +31,6 @@ pub struct World<'a> {
 
 /// What is wrong, as a sentence.
 pub type Verdict<T> = Result<T, String>;
-
-const VECTOR: &str = "SELECT crsql_vector()";
-const CHANGESET: &str = "SELECT crsql_changeset(?1, nullif(?2, 0))";
-const APPLY: &str = "SELECT crsql_apply(?1)";
-const SINCE: &str = "SELECT * FROM crsql_changes WHERE since = ?1";
-const INSERT: &str = "INSERT INTO crsql_changes VALUES(?,?,?,?,?,?,?,?,?)";
 
 impl<'a> World<'a> {
     pub fn new(case: &'a Case, template: &Template) -> Verdict<World<'a>> {
@@ -313,6 +308,8 @@ impl<'a> World<'a> {
             return Ok(());
         }
         r.writes = writes;
+        self.reissued(at, true)?;
+        let r = &mut self.replicas[at];
         let Some(db) = r.idle() else {
             r.blind = true;
             return Ok(());
@@ -348,6 +345,10 @@ impl<'a> World<'a> {
         if r.machine().borrow().dead {
             return Ok(());
         }
+        if r.blind {
+            self.reissued(at, true)?;
+        }
+        let r = &mut self.replicas[at];
         let Some(db) = r.idle() else {
             r.blind = true;
             return Ok(());
@@ -408,6 +409,15 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Where clocks go wrong, and no other forks are looked for.
+    fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
+        let has = |step: fn(&Step) -> bool| self.case.steps.iter().any(step);
+        if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
+            return Ok(());
+        }
+        replica::reissued(&mut self.replicas[at], &mut self.model, merged).or(Ok(()))
+    }
+
     fn restart(&mut self, at: usize) -> Verdict<()> {
         let r = &mut self.replicas[at];
         r.close();
@@ -415,8 +425,10 @@ impl<'a> World<'a> {
         r.machine().borrow_mut().restart(power, &mut self.rng);
         // Whoever asked for rows is gone, and what it knew with it.
         r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
-        let site = r.site.clone();
-        let db = self.opened(at)?;
+        self.opened(at)?;
+        self.reissued(at, false)?;
+        let r = &self.replicas[at];
+        let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
         let version = own_version(db).map_err(|e| e.text)?;
         let r = &mut self.replicas[at];
         if version < r.version {
@@ -434,63 +446,4 @@ impl<'a> World<'a> {
         self.replicas[at].blind |= power;
         self.observe(at)
     }
-}
-
-/// Whether anything waits there to be merged.
-fn any_held(db: &Connection) -> Answer<bool> {
-    ask(db, "SELECT EXISTS(SELECT 1 FROM crsql_held)", [])
-}
-
-pub fn own_version(db: &Connection) -> Answer<u64> {
-    ask(db, "SELECT crsql_db_version()", [])
-}
-
-/// What `from` has that the vector has not.
-fn answer(db: &Connection, vector: &str, rows: bool, max: usize) -> Answer<Option<Mail>> {
-    if !rows {
-        let bytes: Option<Vec<u8>> = ask(db, CHANGESET, (vector, max as i64))?;
-        return Ok(bytes.map(Mail::Changeset));
-    }
-    let theirs: String = ask(db, VECTOR, [])?;
-    let mut stmt = db.prepare_cached(SINCE)?;
-    let mut found = stmt.query([vector])?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let cells = (0..9).map(|i| Ok(Cell(host::encode(row.get_ref(i)?))));
-        rows.push(cells.collect::<Answer<Vec<Cell>>>()?);
-    }
-    Ok(Some(Mail::Rows { rows, vector: theirs }))
-}
-
-fn insert_rows(
-    db: &Connection,
-    rows: &[Vec<Cell>],
-    order: &[usize],
-    vector: &str,
-) -> Answer<String> {
-    let own = db.is_autocommit();
-    if own {
-        host::run(db, "BEGIN")?;
-    }
-    let work = || -> Answer<()> {
-        let mut stmt = db.prepare_cached(INSERT)?;
-        for n in order {
-            stmt.execute(rusqlite::params_from_iter(&rows[*n]))?;
-        }
-        drop(stmt);
-        ask::<String>(db, "SELECT crsql_seen(?1)", [vector])?;
-        Ok(())
-    };
-    let done = work();
-    if own && !db.is_autocommit() {
-        let end = if done.is_ok() { host::run(db, "COMMIT") } else { host::run(db, "ROLLBACK") };
-        if let Err(e) = end {
-            let _ = host::run(db, "ROLLBACK");
-            done?;
-            return Err(e);
-        }
-    }
-    done?;
-    let vector: String = ask(db, VECTOR, [])?;
-    Ok(format!("{{\"vector\":{vector}}}"))
 }
