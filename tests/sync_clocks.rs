@@ -318,3 +318,27 @@ fn d9_one_site_with_two_values_at_one_place_is_decided_and_flagged() {
     }
     drop(b);
 }
+
+/// Two copies of one file went on under clocks that had been set back: both gave the last stamp
+/// plus two, again and again. What had the same number then had the same stamp too, nobody could
+/// tell the two apart, and files that passed them on ended apart.
+#[test]
+fn i1_copies_whose_clock_was_set_back_do_not_stamp_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, path) = (Clock::new(), dir.path().join("a.db"));
+    clock.ahead(3_600_000);
+    let a = clock.open(&path);
+    run(&a, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t')");
+    run(&a, "INSERT INTO t VALUES(0, 0)");
+    clock.ahead(0);
+    let copy = dir.path().join("b.db");
+    a.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let b = clock.open(&copy);
+    for db in [&a, &b] {
+        (1..10).for_each(|k| run(db, &format!("INSERT INTO t VALUES({k}, {k})")));
+    }
+    let stamps = "SELECT col_version FROM crsql_changes WHERE db_version > 1 ORDER BY db_version";
+    let (a, b) = (rows(&a, stamps), rows(&b, stamps));
+    assert!(a.is_sorted() && b.is_sorted() && a.len() == 9);
+    assert_ne!(a, b);
+}

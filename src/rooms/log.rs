@@ -129,8 +129,14 @@ pub fn next_stamp(s: &Session, head: &Head) -> Result<u64> {
     let step = u64::from(u16::from_le_bytes(random)) % clock::STEPS_PER_MS;
     let now = s.now();
     // A clock beyond the last stamp is handed on as it is, to be disbelieved.
+    let last = head.stamp.max(head.clock);
+    // Two copies of a file that go on from one stamp, with clocks that stand before it, would give
+    // the same ones; a burst in one millisecond is spread less, so that it does not run ahead.
+    let spread =
+        if last > now.saturating_add(clock::STEPS_PER_MS) { step / 16 } else { step / 256 };
+    let last = last.checked_add(spread).filter(|l| *l < clock::MAX - 1).unwrap_or(last);
     let now = if now < clock::MAX - step { (now + step) & !1 } else { now };
-    clock::next(head.stamp.max(head.clock) | 1, now)
+    clock::next(last | 1, now)
 }
 
 /// The merged stamp moves our own clock: what is written from now on is later.
