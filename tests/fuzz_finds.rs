@@ -229,6 +229,12 @@ fn i1_what_is_issued_again_of_a_damaged_site_has_an_end() {
     run(&db, "DELETE FROM crsql_log WHERE version = 17 AND part = 0");
     assert!(error(&db, "SELECT crsql_changeset()").contains("not its record"));
 
+    let db = replica();
+    run(&db, &change(1, 4096));
+    run(&db, closed);
+    run(&db, "UPDATE crsql_log SET version = x'17' WHERE version = 17");
+    assert!(error(&db, "SELECT crsql_changeset()").contains("no numbers"));
+
     // The file's own site, closed by hand: what was issued again was to be issued again.
     let db = replica();
     run(&db, "INSERT INTO t VALUES(1, 1); UPDATE crsql_sites SET closed = 0, closed_stamp = 0");

@@ -119,7 +119,13 @@ pub fn tidy(s: &Session) -> Result<()> {
 /// Issues again what is here of closed sites: rows that came one by one from somebody who had not
 /// heard.
 pub fn reissue_left(s: &Session) -> Result<()> {
+    let mut before = None;
     while let Some((site, at)) = left(s, &*coverage::known(s)?)? {
+        if before.replace(site) == Some(site) {
+            return Err(Error::corrupt(format!(
+                "crsql_log has versions above {at} of a closed site that are no numbers"
+            )));
+        }
         reissue_above(s, site, at, u64::MAX)?;
     }
     Ok(())
