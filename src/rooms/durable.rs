@@ -58,6 +58,13 @@ pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
     Ok(up_to(missing, known.own, known.mark))
 }
 
+/// Whether any own version has to be made durable by writing before it is told.
+pub fn own_due(s: &Session) -> Result<bool> {
+    let known = coverage::known(s)?;
+    let own = known.seen.get(&known.own).map(|(_, spans)| (known.own, spans.clone()));
+    due(s, &own.into_iter().collect())
+}
+
 /// What a vector tells of our own versions: those that `promised` would leave out of an answer row
 /// by row are not told either, or the reader would call them seen.
 pub fn told(s: &Session, own: u32, spans: Vec<Span>) -> Result<Vec<Span>> {
