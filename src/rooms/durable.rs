@@ -117,7 +117,8 @@ fn in_wal_mode(s: &Session) -> Result<bool> {
 /// Whether every commit is on the disk when it returns, or there is no disk. In WAL mode nobody
 /// asks: the newest commit may be another connection's, which has a setting of its own.
 fn always(s: &Session) -> Result<bool> {
-    Ok(s.db.filename().is_none() || synchronous(s)? >= 2)
+    // With OFF the application has said that it does not ask for any.
+    Ok(s.db.filename().is_none() || synchronous(s)? != 1)
 }
 
 /// Own versions above the mark are left for later.
