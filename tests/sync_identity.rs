@@ -353,3 +353,25 @@ fn i1_parts_of_two_files_are_not_put_together() {
     assert_equal(&[&twins[0], &twins[1], &c]);
     assert_eq!(int(&c, "SELECT count(DISTINCT v) FROM t"), 1);
 }
+
+/// A third file had one twin's transaction and got all that the other twin has, with another
+/// transaction of that number in it. What it had was issued again under its own site, but the
+/// record of the number, read before that, was taken to be there still: the other content was
+/// added to a record that was gone, and came out with the lowest stamp in place of its own.
+#[test]
+fn i1_a_third_file_that_gets_the_other_content_of_a_number_keeps_its_stamp() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = twins(dir.path());
+    run(&a, "UPDATE t SET w = 'a'");
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    run(&b, "UPDATE t SET v = 'b'; INSERT INTO t VALUES('more of b', 1, 1)");
+    let third = peer();
+    apply(&third, &everything(&a));
+    let before = int(&third, "SELECT min(stamp) FROM crsql_changes");
+    apply(&third, &everything(&b));
+    let least = int(&third, "SELECT min(stamp) FROM crsql_changes");
+    assert!(least >= before, "a transaction is stamped {least}, before {before}");
+    settle(&[&third, &a, &b]);
+    assert_equal(&[&third, &a, &b]);
+    assert_eq!(rows(&third, "SELECT * FROM t WHERE k = 'old'"), ["old|b|a"]);
+}

@@ -126,11 +126,13 @@ fn transaction<'a>(
     }
     let site = s.sites.intern(&s.cache, &head.site)?;
     let name = Txn { site, version: head.version };
-    let record = log::record(s, name)?;
+    let mut record = log::record(s, name)?;
     let (known, seen) = known_stamp(s, inbound, name, record.as_ref())?;
     let other = known != 0 && head.stamp != 0 && known != head.stamp;
     if other {
         forks::other(s, site, head.version)?;
+        // What was here under that name was issued again.
+        record = log::record(s, name)?;
     }
     if other || inbound.closed.get(&head.site).is_some_and(|at| head.version > *at) {
         // Its content is taken; at the end it is issued again under our own site.
