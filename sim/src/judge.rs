@@ -10,12 +10,11 @@ use crate::world::{Verdict, World};
 use rusqlite::Connection;
 
 /// Runs a case to its end; gives the number that everything in it was folded into.
-pub fn run(case: &Case, template: &Template) -> Verdict<u64> {
-    let mut world = World::new(case, template)?;
-    let done = world.run().and_then(|()| judge(&mut world));
-    let trace = world.trace;
-    world.replicas.iter_mut().for_each(|r| r.close());
-    done.map(|()| trace)
+pub fn run(case: &Case, template: &mut Template) -> Verdict<u64> {
+    let mut world = World::new(case, template);
+    world.run()?;
+    judge(&mut world)?;
+    Ok(world.trace)
 }
 
 fn judge(world: &mut World<'_>) -> Verdict<()> {

@@ -8,6 +8,7 @@
 mod case;
 mod disk;
 mod exchange;
+mod fork;
 mod host;
 mod judge;
 mod model;
@@ -22,12 +23,13 @@ mod world;
 
 use case::Case;
 use plan::Menu;
+use template::Template;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// One seed in so many runs twice, and must leave the same trace.
-const TWICE: u64 = 32;
+const TWICE: u64 = 64;
 
 /// What the command line says.
 struct Asked {
@@ -45,7 +47,7 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let menu = Menu { steps: 60, forks: false, renewed: false };
+    let menu = Menu { steps: 60, forks: false };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut out = Asked {
         seeds: 1000,
@@ -69,7 +71,6 @@ fn asked() -> Result<Asked, String> {
             "--steps" => out.menu.steps = number()? as usize,
             "--jobs" => out.jobs = number()?.max(1),
             "--forks" => out.menu.forks = number()? > 0,
-            "--renewed" => out.menu.renewed = number()? > 0,
             "--plant" => out.plant = Some(value),
             "--finds" => out.finds = number()? > 0,
             "--planted" => out.planted = number()? > 0,
@@ -111,22 +112,24 @@ fn replay(file: &PathBuf) -> Result<bool, String> {
 fn one(seed: u64, menu: &Menu) -> Result<bool, String> {
     host::install();
     let case = plan::plan(seed, menu);
-    let Some(failure) = shrink::failure(&case, &mut None) else {
+    let mut template = None;
+    let Some(failure) = shrink::failure(&case, &mut template) else {
         println!("{case}\nseed {seed}: well");
         return Ok(true);
     };
-    tell(&case, &failure);
+    tell(&case, &failure, template);
     Ok(false)
 }
 
-fn tell(case: &Case, failure: &str) {
-    let small = shrink::shrink(case, failure);
-    let again = shrink::failure(&small, &mut None).unwrap_or_default();
+fn tell(case: &Case, failure: &str, template: Option<Template>) -> Option<Template> {
+    let (small, mut template) = shrink::shrink(case, failure, template);
+    let again = shrink::failure(&small, &mut template).unwrap_or_default();
     println!("seed {} FAILS: {failure}\nshrunk to {} steps:", case.seed, small.steps.len());
     for line in again.lines() {
         println!("# {line}");
     }
     println!("{small}");
+    template
 }
 
 /// Runs with one planted bug until a seed finds it.
@@ -193,7 +196,6 @@ fn many(asked: &Asked) -> Result<bool, String> {
         command.args(["--jobs", "1", "--finds", "0", "--first", &first.to_string()]);
         command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
         command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
-        command.args(["--renewed", &u8::from(asked.menu.renewed).to_string()]);
         children.push(command.spawn().map_err(|e| e.to_string())?);
     }
     let mut failed = 0;
@@ -235,10 +237,13 @@ fn here(asked: &Asked) -> u64 {
         let first = shrink::outcome(&case, &mut template);
         if let Err(failure) = &first {
             failed += 1;
-            tell(&case, failure);
-        } else if seed % TWICE == 0 && shrink::outcome(&case, &mut None) != first {
-            failed += 1;
-            println!("seed {seed} FAILS: it does not do the same twice");
+            template = tell(&case, failure, template);
+        } else if seed % TWICE == 0 {
+            template = None;
+            if shrink::outcome(&case, &mut template) != first {
+                failed += 1;
+                println!("seed {seed} FAILS: it does not do the same twice");
+            }
         }
     }
     failed

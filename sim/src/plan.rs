@@ -5,7 +5,7 @@ use crate::rng::Rng;
 use crate::shape::{Table, literal};
 
 /// So many seeds in a row share a world, so that it is made once.
-const SEEDS_PER_WORLD: u64 = 16;
+const SEEDS_PER_WORLD: u64 = 32;
 
 /// What may happen, beyond statements and a network that loses nothing.
 #[derive(Clone, Debug)]
@@ -13,8 +13,6 @@ pub struct Menu {
     pub steps: usize,
     /// Copies of one file that both write: two sites of one name.
     pub forks: bool,
-    /// Tables that stop being replicated, and are again.
-    pub renewed: bool,
 }
 
 struct World {

@@ -33,11 +33,12 @@ pub struct World<'a> {
 pub type Verdict<T> = Result<T, String>;
 
 impl<'a> World<'a> {
-    pub fn new(case: &'a Case, template: &Template) -> Verdict<World<'a>> {
+    /// The world as its template left it, in a process that may use it up.
+    pub fn new(case: &'a Case, template: &mut Template) -> World<'a> {
         let mut world = World {
             case,
-            replicas: Vec::new(),
-            model: Model::default(),
+            replicas: std::mem::take(&mut template.replicas),
+            model: std::mem::take(&mut template.model),
             shapes: template.shapes.clone(),
             time: 0,
             trace: case.seed,
@@ -46,25 +47,12 @@ impl<'a> World<'a> {
         };
         disk::seed(case.seed);
         let careful = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
-        for n in 0..case.replicas {
-            let mut replica = Replica::new(n);
-            let begun = &template.replicas[n];
+        for replica in &mut world.replicas {
             let mut machine = replica.machine().borrow_mut();
-            machine.reset();
-            machine.restore(&begun.files);
             machine.now = BEGIN;
             machine.careful = careful;
-            drop(machine);
-            replica.conn(0, &case.pragmas).map_err(|e| format!("opening: {}", e.text))?;
-            replica.site.clone_from(&begun.site);
-            replica.version = begun.version;
-            replica.tables.clone_from(&begun.tables);
-            for (version, changes) in &begun.log {
-                world.model.log.insert((begun.site.clone(), *version), changes.clone());
-            }
-            world.replicas.push(replica);
         }
-        Ok(world)
+        world
     }
 
     /// Folds what happened into the trace.
