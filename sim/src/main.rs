@@ -11,6 +11,7 @@ mod exchange;
 mod fork;
 mod host;
 mod judge;
+mod memory;
 mod model;
 mod plan;
 mod planted;
@@ -27,6 +28,9 @@ use template::Template;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+
+#[global_allocator]
+static MEMORY: memory::Memory = memory::Memory;
 
 /// One seed in so many runs twice, and must leave the same trace.
 const TWICE: u64 = 64;

@@ -29,7 +29,7 @@ const SET_HAND: Fixed = Fixed(111, "UPDATE crsql_state SET hand = ?1");
 const FROM: Fixed = Fixed(
     112,
     "SELECT site, version, part, rows FROM crsql_log
-     WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part LIMIT ?4",
+     WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part",
 );
 const SET_ROWS: Fixed =
     Fixed(113, "UPDATE crsql_log SET rows = ?4 WHERE site = ?1 AND version = ?2 AND part = ?3");
@@ -116,14 +116,14 @@ fn hand(s: &Session) -> Result<Hand> {
     Ok((next() as u32, next(), next()))
 }
 
-fn read(s: &Session, from: Hand, limit: i64) -> Result<Vec<Part>> {
+fn read(s: &Session, from: Hand, limit: usize) -> Result<Vec<Part>> {
     let mut stmt = s.cache.fixed(FROM)?;
     stmt.bind_int(1, i64::from(from.0))?;
     stmt.bind_int(2, int(from.1))?;
     stmt.bind_int(3, int(from.2) - 1)?;
-    stmt.bind_int(4, limit)?;
     let mut out = Vec::new();
-    while stmt.step()? {
+    // A LIMIT by parameter would have SQLite prepare the statement anew each time.
+    while out.len() < limit && stmt.step()? {
         let txn = Txn { site: store::ordinal(stmt.int(0))?, version: count(stmt.int(1))? };
         out.push(Part { txn, part: count(stmt.int(2))?, rows: keylist::decode(stmt.blob(3))? });
     }
