@@ -24,10 +24,10 @@ mod world;
 
 use case::Case;
 use plan::Menu;
-use template::Template;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+use template::Template;
 
 #[global_allocator]
 static MEMORY: memory::Memory = memory::Memory;

@@ -1,8 +1,8 @@
 //! A case that fails is made as small as it can be while it still fails in the same way.
 
 use crate::case::{Case, Step};
-use crate::{fork, judge};
 use crate::template::Template;
+use crate::{fork, judge};
 
 /// What kind of failure a sentence tells of: its words, without numbers, names and values.
 fn kind(sentence: &str) -> String {
@@ -58,11 +58,7 @@ impl Shrinker {
 }
 
 /// The smallest case found that fails like this one.
-pub fn shrink(
-    case: &Case,
-    sentence: &str,
-    template: Option<Template>,
-) -> (Case, Option<Template>) {
+pub fn shrink(case: &Case, sentence: &str, template: Option<Template>) -> (Case, Option<Template>) {
     let mut shrinker = Shrinker { kind: kind(sentence), template };
     let mut case = case.clone();
     loop {

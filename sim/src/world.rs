@@ -25,6 +25,8 @@ pub struct World<'a> {
     /// Everything that happened, folded into one number.
     pub trace: u64,
     pub rng: Rng,
+    /// The digest of replica 0 in the end.
+    pub digest: String,
     /// Everything is told as it happens.
     pub tell: bool,
 }
@@ -43,6 +45,7 @@ impl<'a> World<'a> {
             time: 0,
             trace: case.seed,
             rng: Rng::new(!case.seed),
+            digest: String::new(),
             tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
         disk::seed(case.seed);
@@ -217,10 +220,10 @@ impl<'a> World<'a> {
     ) -> Verdict<Option<Mail>> {
         let vector = self.replicas[to].main().and_then(|db| ask::<String>(db, VECTOR, []));
         let Some(vector) = self.well(to, vector)? else { return Ok(None) };
-        self.merged(to, Some(&vector))?;
+        self.merged(to, Some(&vector), false)?;
         let mail = self.replicas[from].main().and_then(|db| answer(db, &vector, rows, max));
         let mail = self.well(from, mail)?.flatten();
-        self.merged(from, None)?;
+        self.merged(from, None, false)?;
         Ok(mail)
     }
 
@@ -281,12 +284,14 @@ impl<'a> World<'a> {
         };
         let (said, vector) = report.split_once("\"vector\":").unwrap_or((&report, ""));
         self.note(said.as_bytes());
-        self.merged(to, vector.strip_suffix('}'))
+        let wrote = !said.contains("\"applied\":0,");
+        self.merged(to, vector.strip_suffix('}'), wrote)
     }
 
     /// After what may have been a merge, as whoever asks may get what was held to fit: what the
-    /// replica knows now, and that it wrote nothing of its own.
-    fn merged(&mut self, at: usize, vector: Option<&str>) -> Verdict<()> {
+    /// replica knows now, and that it wrote nothing of its own. Where it says that it wrote no rows
+    /// they are not read; if it did all the same, the next look at them finds what nobody tells.
+    fn merged(&mut self, at: usize, vector: Option<&str>, wrote: bool) -> Verdict<()> {
         let r = &mut self.replicas[at];
         if let (Some(vector), Some(_)) = (vector, r.idle()) {
             r.vector = vector.to_owned();
@@ -302,14 +307,15 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let found = own_version(db)
-            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)));
+        let rows = || wrote.then(|| dump(db, &self.shapes)).transpose();
+        let found = own_version(db).and_then(|version| Ok((version, rows()?, any_held(db)?)));
         let Ok((version, tables, held)) = found else { return Ok(()) };
         if version != r.version && !r.blind {
             return Err(format!("a merge made version {version} of replica {at} itself"));
         }
         // What is held may be merged by whatever call comes next.
-        (r.tables, r.blind) = (tables, r.blind || held);
+        r.blind |= held;
+        r.tables = tables.unwrap_or(std::mem::take(&mut r.tables));
         Ok(())
     }
 
