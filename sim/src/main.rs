@@ -12,6 +12,7 @@ mod fork;
 mod host;
 mod judge;
 mod memory;
+mod migrate;
 mod model;
 mod plan;
 mod planted;
@@ -51,7 +52,7 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let menu = Menu { steps: 60, forks: false };
+    let menu = Menu { steps: 60, forks: false, anew: false };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut out = Asked {
         seeds: 1000,
@@ -75,6 +76,7 @@ fn asked() -> Result<Asked, String> {
             "--steps" => out.menu.steps = number()? as usize,
             "--jobs" => out.jobs = number()?.max(1),
             "--forks" => out.menu.forks = number()? > 0,
+            "--anew" => out.menu.anew = number()? > 0,
             "--plant" => out.plant = Some(value),
             "--finds" => out.finds = number()? > 0,
             "--planted" => out.planted = number()? > 0,
@@ -200,6 +202,7 @@ fn many(asked: &Asked) -> Result<bool, String> {
         command.args(["--jobs", "1", "--finds", "0", "--first", &first.to_string()]);
         command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
         command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
+        command.args(["--anew", &u8::from(asked.menu.anew).to_string()]);
         children.push(command.spawn().map_err(|e| e.to_string())?);
     }
     let mut failed = 0;

@@ -18,9 +18,13 @@ struct Pool {
     rest: Cell<(*mut u8, usize)>,
 }
 
+impl Pool {
+    const EMPTY: Pool =
+        Pool { free: UnsafeCell::new([null_mut(); LISTS]), rest: Cell::new((null_mut(), 0)) };
+}
+
 thread_local! {
-    static POOL: Pool =
-        const { Pool { free: UnsafeCell::new([null_mut(); LISTS]), rest: Cell::new((null_mut(), 0)) } };
+    static POOL: Pool = const { Pool::EMPTY };
 }
 
 fn layout(size: usize) -> Layout {

@@ -18,7 +18,7 @@ const DONOR: usize = 7;
 pub struct Template {
     /// What it was made from.
     key: (usize, Vec<String>, Vec<String>),
-    pub shapes: Vec<Shape>,
+    shapes: Vec<Shape>,
     pub replicas: Vec<Replica>,
     pub model: Model,
 }
@@ -66,6 +66,7 @@ impl Template {
             }
         }
         (replica.site, replica.version, replica.tables) = (site, version, tables);
+        replica.shapes.clone_from(&self.shapes);
         Ok(replica)
     }
 

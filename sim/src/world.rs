@@ -5,8 +5,9 @@ use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
 use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version};
 use crate::host::{self, Answer, Failed, ask};
+use crate::migrate::{Effect, Migration, forward};
 use crate::model::{self, Model};
-use crate::replica::{self, Mail, Replica, Shape, dump, seen};
+use crate::replica::{self, Mail, Replica, dump, seen};
 use crate::rng::Rng;
 use crate::template::Template;
 use rusqlite::{Connection, ffi};
@@ -19,7 +20,6 @@ pub struct World<'a> {
     pub case: &'a Case,
     pub replicas: Vec<Replica>,
     pub model: Model,
-    pub shapes: Vec<Shape>,
     /// Milliseconds since the beginning.
     pub time: i64,
     /// Everything that happened, folded into one number.
@@ -41,13 +41,15 @@ impl<'a> World<'a> {
             case,
             replicas: std::mem::take(&mut template.replicas),
             model: std::mem::take(&mut template.model),
-            shapes: template.shapes.clone(),
             time: 0,
             trace: case.seed,
             rng: Rng::new(!case.seed),
             digest: String::new(),
             tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
+        for ((site, version), changes) in std::mem::take(&mut world.model.log) {
+            world.model.learn(&site, version, &changes, &case.migrations);
+        }
         disk::seed(case.seed);
         let careful = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
         for replica in &mut world.replicas {
@@ -116,6 +118,14 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Step::Garble { to, nth, bit } => self.garble(*to, *nth, *bit),
+            Step::Migrate { at } => {
+                let idle = self.replicas[*at].conns.iter().flatten().all(Connection::is_autocommit);
+                if idle && self.replicas[*at].level < self.case.migrations.len() {
+                    self.observe(*at)?;
+                    self.migrate(*at)?;
+                }
+                Ok(())
+            }
             Step::Tick { ms } => {
                 self.time += ms;
                 Ok(())
@@ -164,7 +174,36 @@ impl<'a> World<'a> {
         self.replicas[at].machine().borrow_mut().restore(&files);
         self.replicas[at].mail.clear();
         self.opened(at)?;
-        Ok(())
+        self.replicas[at].look_at_schema().map_err(|e| e.text)
+    }
+
+    /// The replica makes the next change of its schema: all of it, or nothing.
+    pub fn migrate(&mut self, at: usize) -> Verdict<()> {
+        let case = self.case;
+        let next = self.replicas[at].level + 1;
+        let mut list = vec!["BEGIN".to_owned()];
+        list.extend(case.migrations[next - 1].list.iter().cloned());
+        list.extend([format!("PRAGMA user_version = {next}"), "COMMIT".into()]);
+        for sql in &list {
+            let answer = self.replicas[at].main().and_then(|db| host::run(db, sql));
+            self.note_answer(&answer);
+            if let Err(e) = answer {
+                let db = self.replicas[at].main().map_err(|e| e.text)?;
+                let _ = if db.is_autocommit() { Ok(()) } else { host::run(db, "ROLLBACK") };
+                self.excuse(at, &e, false).map_err(|why| format!("{why}\nof: {sql}"))?;
+                break;
+            }
+        }
+        if self.replicas[at].machine().borrow().dead {
+            return Ok(());
+        }
+        // A name that comes and goes between two calls of crsql is never known, so it is asked after
+        // every change, as by whoever exchanges something.
+        let asked = self.replicas[at].main().and_then(|db| ask::<String>(db, VECTOR, []));
+        self.well(at, asked)?;
+        let looked = self.replicas[at].look_at_schema();
+        self.well(at, looked)?;
+        self.observe(at)
     }
 
     /// Statements of an application.
@@ -196,6 +235,8 @@ impl<'a> World<'a> {
             "database table is locked",
             "uncommitted changes in place of committed ones",
         ];
+        // Of statements for a schema that could not be made, because the disk was full.
+        const OF_SCHEMAS: [&str; 3] = ["no such column", "no such table", "has no column named"];
         let machine = self.replicas[at].machine().borrow();
         let well = match e.code & 0xff {
             ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH => local,
@@ -204,6 +245,9 @@ impl<'a> World<'a> {
             }
             ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN => machine.dead || machine.full,
             ffi::SQLITE_FULL => machine.full,
+            ffi::SQLITE_ERROR if OF_SCHEMAS.iter().any(|text| e.text.contains(text)) => {
+                local && !self.case.migrations.is_empty()
+            }
             ffi::SQLITE_ERROR => OF_TRANSACTIONS.iter().any(|text| e.text.contains(text)),
             _ => false,
         };
@@ -307,7 +351,7 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let rows = || wrote.then(|| dump(db, &self.shapes)).transpose();
+        let rows = || wrote.then(|| dump(db, &r.shapes)).transpose();
         let found = own_version(db).and_then(|version| Ok((version, rows()?, any_held(db)?)));
         let Ok((version, tables, held)) = found else { return Ok(()) };
         if version != r.version && !r.blind {
@@ -335,6 +379,9 @@ impl<'a> World<'a> {
     /// Looks at what an application has committed, and takes it into the model.
     pub fn observe(&mut self, at: usize) -> Verdict<()> {
         let pragmas = &self.case.pragmas;
+        // Tables that begin again have rows of the lowest stamp.
+        let is_anew = |m: &Migration| matches!(m.effect, Effect::Anew(_));
+        let anew = self.case.migrations.iter().any(is_anew);
         let r = &mut self.replicas[at];
         if r.machine().borrow().dead {
             return Ok(());
@@ -348,7 +395,7 @@ impl<'a> World<'a> {
             return Ok(());
         };
         let looked = own_version(db)
-            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)))
+            .and_then(|version| Ok((version, dump(db, &r.shapes)?, any_held(db)?)))
             .and_then(|(version, tables, held)| {
                 let after = r.version;
                 let news = version > after;
@@ -372,16 +419,18 @@ impl<'a> World<'a> {
         }
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
-            let held = held || self.case.steps.iter().any(Step::is_wild_clock);
+            let held = held || self.case.steps.iter().any(Step::is_wild_clock) || anew;
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
-            if let Some(early) = self.model.early(&changes, &r.site, &seen).filter(|_| !held) {
+            let migrations = &self.case.migrations;
+            let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();
+            if let Some(early) = self.model.early(&named, &r.site, &seen).filter(|_| !held) {
                 return Err(format!(
                     "replica {at}: version {version} wrote {}.{:?} with the stamp {}, and had seen \
                      a later one",
                     early.table, early.column, early.stamp
                 ));
             }
-            self.model.log.insert((r.site.clone(), version), changes);
+            self.model.learn(&r.site, version, &changes, &self.case.migrations);
         }
         // A transaction that is open still may have merged.
         let all_idle = r.conns.iter().flatten().all(Connection::is_autocommit);
@@ -409,7 +458,8 @@ impl<'a> World<'a> {
         if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
             return Ok(());
         }
-        replica::reissued(&mut self.replicas[at], &mut self.model, merged).or(Ok(()))
+        let migrations = &self.case.migrations;
+        replica::reissued(&mut self.replicas[at], &mut self.model, migrations, merged).or(Ok(()))
     }
 
     fn restart(&mut self, at: usize) -> Verdict<()> {
@@ -420,6 +470,12 @@ impl<'a> World<'a> {
         // Whoever asked for rows is gone, and what it knew with it.
         r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
         self.opened(at)?;
+        if !self.case.migrations.is_empty() {
+            let blind = self.replicas[at].blind;
+            let level = self.replicas[at].level;
+            self.replicas[at].look_at_schema().map_err(|e| e.text)?;
+            self.replicas[at].blind = blind || self.replicas[at].level != level;
+        }
         self.reissued(at, false)?;
         let r = &self.replicas[at];
         let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
@@ -434,7 +490,8 @@ impl<'a> World<'a> {
             // What was written over by what is lost stands again.
             let again = r.watch(&self.case.pragmas, 0, version).map_err(|e| e.text)?;
             for (v, changes) in again {
-                self.model.log.entry((site.clone(), v)).or_default().extend(changes);
+                let named = changes.iter().filter_map(|c| forward(&self.case.migrations, c));
+                self.model.log.entry((site.clone(), v)).or_default().extend(named);
             }
         }
         self.replicas[at].blind |= power;
