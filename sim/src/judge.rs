@@ -79,7 +79,7 @@ fn settle(world: &mut World<'_>) -> Verdict<()> {
     let most = 3 * net.diameter(n) + 1;
     for round in 0..=most {
         let mut news = 0;
-        let known = if round > 0 { knowledge(world)? } else { vec![None; n] };
+        let mut known = if round > 0 { knowledge(world)? } else { vec![None; n] };
         for to in 0..n {
             for from in (0..n).filter(|from| net.joins(n, to, *from)) {
                 // Who knows the same has nothing to tell; some are asked all the same.
@@ -91,6 +91,9 @@ fn settle(world: &mut World<'_>) -> Verdict<()> {
                 let answers = world.pull(to, from, rows, 0)?;
                 if same && answers > 0 {
                     return Err(format!("replica {from} knows what replica {to} knows, and more"));
+                }
+                if answers > 0 {
+                    known[to] = None;
                 }
                 news += if rows { 1 } else { answers };
             }

@@ -9,6 +9,7 @@ mod case;
 mod disk;
 mod exchange;
 mod fork;
+mod harm;
 mod host;
 mod judge;
 mod memory;

@@ -67,7 +67,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn note_answer<T>(&mut self, answer: &Answer<T>) {
+    pub fn note_answer<T>(&mut self, answer: &Answer<T>) {
         if let (true, Err(e)) = (self.tell, answer) {
             println!("    {} [{}]", e.text, e.code);
         }
@@ -155,55 +155,11 @@ impl<'a> World<'a> {
         }
     }
 
-    fn arm(&mut self, at: usize, after: u32, harm: Harm) -> Verdict<()> {
-        self.replicas[at].power = harm == Harm::Power;
-        self.replicas[at].machine().borrow_mut().fuse = Some((after, harm));
-        Ok(())
-    }
-
-    fn opened(&mut self, at: usize) -> Verdict<&Connection> {
+    pub fn opened(&mut self, at: usize) -> Verdict<&Connection> {
         let case = self.case;
         self.replicas[at]
             .conn(0, &case.pragmas)
             .map_err(|e| format!("replica {at} does not open: {}", e.text))
-    }
-
-    fn restore(&mut self, at: usize, from: usize) -> Verdict<()> {
-        let Some(files) = self.replicas[from].backup.clone() else { return Ok(()) };
-        self.replicas[at].close();
-        self.replicas[at].machine().borrow_mut().restore(&files);
-        self.replicas[at].mail.clear();
-        self.opened(at)?;
-        self.replicas[at].look_at_schema().map_err(|e| e.text)
-    }
-
-    /// The replica makes the next change of its schema: all of it, or nothing.
-    pub fn migrate(&mut self, at: usize) -> Verdict<()> {
-        let case = self.case;
-        let next = self.replicas[at].level + 1;
-        let mut list = vec!["BEGIN".to_owned()];
-        list.extend(case.migrations[next - 1].list.iter().cloned());
-        list.extend([format!("PRAGMA user_version = {next}"), "COMMIT".into()]);
-        for sql in &list {
-            let answer = self.replicas[at].main().and_then(|db| host::run(db, sql));
-            self.note_answer(&answer);
-            if let Err(e) = answer {
-                let db = self.replicas[at].main().map_err(|e| e.text)?;
-                let _ = if db.is_autocommit() { Ok(()) } else { host::run(db, "ROLLBACK") };
-                self.excuse(at, &e, false).map_err(|why| format!("{why}\nof: {sql}"))?;
-                break;
-            }
-        }
-        if self.replicas[at].machine().borrow().dead {
-            return Ok(());
-        }
-        // A name that comes and goes between two calls of crsql is never known, so it is asked after
-        // every change, as by whoever exchanges something.
-        let asked = self.replicas[at].main().and_then(|db| ask::<String>(db, VECTOR, []));
-        self.well(at, asked)?;
-        let looked = self.replicas[at].look_at_schema();
-        self.well(at, looked)?;
-        self.observe(at)
     }
 
     /// Statements of an application.
@@ -224,7 +180,7 @@ impl<'a> World<'a> {
 
     /// Whether an application must live with an error: one that its own data cause, that another of
     /// its connections causes, or that the disk causes. All others are ours.
-    fn excuse(&self, at: usize, e: &Failed, local: bool) -> Verdict<()> {
+    pub fn excuse(&self, at: usize, e: &Failed, local: bool) -> Verdict<()> {
         const OF_TRANSACTIONS: [&str; 8] = [
             "no such savepoint",
             "cannot start a transaction within",
@@ -272,7 +228,7 @@ impl<'a> World<'a> {
     }
 
     /// Notes an answer; nothing where it failed for a reason.
-    fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
+    pub fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
         self.note_answer(&answer);
         match answer {
             Ok(v) => Ok(Some(v)),
@@ -301,7 +257,7 @@ impl<'a> World<'a> {
         Err(format!("replica {to} pulls from {from} without end"))
     }
 
-    fn mail(&mut self, to: usize, nth: usize, copy: bool) -> Option<Mail> {
+    pub fn mail(&mut self, to: usize, nth: usize, copy: bool) -> Option<Mail> {
         let mail = &mut self.replicas[to].mail;
         let nth = nth.checked_rem(mail.len())?;
         if copy { mail.get(nth).cloned() } else { Some(mail.remove(nth)) }
@@ -335,7 +291,7 @@ impl<'a> World<'a> {
     /// After what may have been a merge, as whoever asks may get what was held to fit: what the
     /// replica knows now, and that it wrote nothing of its own. Where it says that it wrote no rows
     /// they are not read; if it did all the same, the next look at them finds what nobody tells.
-    fn merged(&mut self, at: usize, vector: Option<&str>, wrote: bool) -> Verdict<()> {
+    pub fn merged(&mut self, at: usize, vector: Option<&str>, wrote: bool) -> Verdict<()> {
         let r = &mut self.replicas[at];
         if let (Some(vector), Some(_)) = (vector, r.idle()) {
             r.vector = vector.to_owned();
@@ -361,19 +317,6 @@ impl<'a> World<'a> {
         r.blind |= held;
         r.tables = tables.unwrap_or(std::mem::take(&mut r.tables));
         Ok(())
-    }
-
-    fn garble(&mut self, to: usize, nth: usize, bit: usize) -> Verdict<()> {
-        let Some(Mail::Changeset(mut bytes)) = self.mail(to, nth, true) else { return Ok(()) };
-        let at = bit % (bytes.len() * 8);
-        bytes[at / 8] ^= 1 << (at % 8);
-        let answer = self.replicas[to].main().and_then(|db| ask::<String>(db, APPLY, [&bytes]));
-        self.note_answer(&answer);
-        match answer {
-            Ok(report) => Err(format!("a changeset with a wrong bit was taken: {report}")),
-            Err(e) if e.text.contains("REJECTED") || e.text.contains("too old") => Ok(()),
-            Err(e) => self.excuse(to, &e, false),
-        }
     }
 
     /// Looks at what an application has committed, and takes it into the model.
@@ -440,61 +383,13 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Machines whose process died start again.
-    fn restart_the_dead(&mut self) -> Verdict<()> {
-        for at in 0..self.replicas.len() {
-            let machine = self.replicas[at].machine();
-            machine.borrow_mut().full = false;
-            if machine.borrow().dead {
-                self.restart(at)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Where clocks go wrong, and no other forks are looked for.
-    fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
+    pub fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
         let has = |step: fn(&Step) -> bool| self.case.steps.iter().any(step);
         if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
             return Ok(());
         }
         let migrations = &self.case.migrations;
         replica::reissued(&mut self.replicas[at], &mut self.model, migrations, merged).or(Ok(()))
-    }
-
-    fn restart(&mut self, at: usize) -> Verdict<()> {
-        let r = &mut self.replicas[at];
-        r.close();
-        let power = r.power;
-        r.machine().borrow_mut().restart(power, &mut self.rng);
-        // Whoever asked for rows is gone, and what it knew with it.
-        r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
-        self.opened(at)?;
-        if !self.case.migrations.is_empty() {
-            let blind = self.replicas[at].blind;
-            let level = self.replicas[at].level;
-            self.replicas[at].look_at_schema().map_err(|e| e.text)?;
-            self.replicas[at].blind = blind || self.replicas[at].level != level;
-        }
-        self.reissued(at, false)?;
-        let r = &self.replicas[at];
-        let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
-        let version = own_version(db).map_err(|e| e.text)?;
-        let r = &mut self.replicas[at];
-        if version < r.version {
-            if !power {
-                return Err(format!("replica {at} was killed and lost version {}", r.version));
-            }
-            (version + 1..=r.version).for_each(|v| drop(self.model.log.remove(&(site.clone(), v))));
-            r.version = version;
-            // What was written over by what is lost stands again.
-            let again = r.watch(&self.case.pragmas, 0, version).map_err(|e| e.text)?;
-            for (v, changes) in again {
-                let named = changes.iter().filter_map(|c| forward(&self.case.migrations, c));
-                self.model.log.entry((site.clone(), v)).or_default().extend(named);
-            }
-        }
-        self.replicas[at].blind |= power;
-        self.observe(at)
     }
 }
