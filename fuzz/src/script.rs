@@ -1,9 +1,17 @@
 //! Inputs that are SQL: the first line names a database of the world, every further line is one
-//! statement. What must hold is asked between the statements and at the end.
+//! statement. What must hold is asked between the statements and at the end. The statements come
+//! in rounds, and most rounds are rolled back: so one connection meets many hostile statements,
+//! each on rows that real peers left.
 
+use crate::host::{self, hex};
+use crate::rng::Rng;
+use crate::targets::changeset::damaged;
+use crate::worker::Work;
 use crate::world::World;
-use crate::{host, model};
+use crate::{judge, meter, model};
 use rusqlite::Connection;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
 
 /// What is asked at the end.
 #[derive(Clone, Copy, Default)]
@@ -19,6 +27,18 @@ pub struct Asked {
     /// The tables can be written.
     pub writable: bool,
 }
+
+/// A statement that takes longer hangs.
+const SLOW: Duration = Duration::from_secs(1);
+/// What one statement may hold on the Rust side for each byte of the script, and beside that.
+const FACTOR: usize = 200;
+const BESIDE: usize = 4 << 20;
+/// A comment to SQLite, and a question to us.
+const SOUND: &str = "-- is it sound?";
+/// Scripts of more lines are not followed by a peer: what it takes would take all the time.
+const FOLLOWED_LINES: usize = 24;
+/// One in so many merges is looked at byte by byte where it fails.
+const TRACED: u64 = 64;
 
 /// Writes an input.
 pub fn text(image: usize, lines: &[String]) -> Vec<u8> {
@@ -38,42 +58,112 @@ pub fn parse(input: &[u8]) -> (usize, Vec<String>) {
     (image, lines.filter(|l| !l.trim().is_empty()).map(str::to_owned).collect())
 }
 
+/// A script of rounds, which `round` makes for an image.
+pub fn make(
+    rng: &mut Rng,
+    images: usize,
+    mut round: impl FnMut(&mut Rng, usize) -> Vec<String>,
+) -> Vec<u8> {
+    let image = rng.below(images);
+    let rounds = *rng.pick(&[1, 4, 20, 100]);
+    let mut lines = Vec::new();
+    for n in 1..=rounds {
+        let new = round(rng, image);
+        if n == rounds || rng.one_in(16) {
+            lines.extend(new);
+            continue;
+        }
+        lines.push("BEGIN".into());
+        lines.extend(new);
+        lines.extend(rng.one_in(8).then(|| SOUND.into()));
+        lines.push("ROLLBACK".into());
+    }
+    text(image, &lines)
+}
+
+/// Another script: lines gone, moved, repeated, new from `round`, or with other bytes in them.
+pub fn change(
+    rng: &mut Rng,
+    world: &World,
+    input: &[u8],
+    mut round: impl FnMut(&mut Rng, usize) -> Vec<String>,
+) -> Vec<u8> {
+    let (mut image, mut lines) = parse(input);
+    for _ in 0..1 + rng.below(3) {
+        let count = lines.len();
+        let (at, to) = (rng.below(count), rng.below(count + 1));
+        match rng.below(9) {
+            0 if !lines.is_empty() => drop(lines.remove(at)),
+            1 if !lines.is_empty() => lines.insert(to, lines[at].clone()),
+            2 if !lines.is_empty() => lines.swap(at, to.min(count - 1)),
+            3 => image = rng.below(world.images.len()),
+            4 | 5 => drop(lines.splice(to..to, round(rng, image))),
+            _ => {
+                if let Some(line) = lines.get_mut(at) {
+                    *line = within(rng, world, line);
+                }
+            }
+        }
+    }
+    text(image, &lines)
+}
+
+/// A statement in which one literal is another.
+fn within(rng: &mut Rng, world: &World, line: &str) -> String {
+    let starts: Vec<usize> = line.match_indices("x'").map(|(at, _)| at).collect();
+    if starts.is_empty() || rng.one_in(4) {
+        let digits: Vec<usize> =
+            line.match_indices(|c: char| c.is_ascii_digit()).map(|d| d.0).collect();
+        let Some(at) = digits.get(rng.below(digits.len())) else { return line.to_owned() };
+        let number = rng.edge(1).cast_signed();
+        return format!("{}{number}{}", &line[..*at], &line[at + 1..]);
+    }
+    let at = *rng.pick(&starts) + 2;
+    let Some(end) = line[at..].find('\'').map(|n| at + n) else { return line.to_owned() };
+    let bytes = unhex(&line[at..end]).unwrap_or_default();
+    let new = damaged(rng, world, &bytes);
+    format!("{}{}{}", &line[..at - 2], hex(new), &line[end + 1..])
+}
+
+/// The bytes of a literal's digits.
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |b: &u8| char::from(*b).to_digit(16).map(|d| d as u8);
+    digits.as_bytes().chunks(2).map(|p| Some(digit(p.first()?)? << 4 | digit(p.get(1)?)?)).collect()
+}
+
 /// Whether a statement merges.
 fn merges(line: &str) -> bool {
     line.starts_with("SELECT crsql_apply(") || line.starts_with("INSERT INTO crsql_changes")
 }
 
+/// Whether a statement only says where a transaction begins and ends.
+fn is_frame(line: &str) -> bool {
+    ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "--"]
+        .iter()
+        .any(|word| line.starts_with(word))
+}
+
 /// Whether a merge names no place of a transaction twice, which nobody can follow, and leaves
 /// nothing out, which keeps a gap here on purpose.
 fn is_fair(line: &str) -> bool {
-    let Some(hex) = line.strip_prefix("SELECT crsql_apply(x'") else { return true };
-    let digits = hex.trim_end_matches("')").as_bytes();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or(""), 16);
-    let bytes: Vec<u8> = digits.chunks(2).filter_map(|pair| byte(pair).ok()).collect();
+    let Some(rest) = line.strip_prefix("SELECT crsql_apply(x'") else { return true };
+    let bytes = unhex(rest.trim_end_matches("')")).unwrap_or_default();
     let Ok(model) = model::read(&bytes) else { return false };
     let apart = model.txns.iter().all(|(_, items)| model::places_differ(items));
     apart && model.header.omits.is_empty()
 }
 
-/// Runs an input. `errors` is shown every error.
-pub fn run(world: &World, input: &[u8], asked: Asked) -> Result<(), String> {
+/// Runs an input; gives how many of its statements were more than the frame of a transaction.
+pub fn run(world: &World, input: &[u8], asked: Asked) -> Result<u64, String> {
     let (image, lines) = parse(input);
     let image = image % world.images.len();
     host::rewind(77);
     let db = host::copy(&world.images[image]);
-    let mut fair = true;
+    let followed = asked.changesets && lines.len() <= FOLLOWED_LINES;
+    let (bytes, work) = (input.len(), Work::now());
+    let mut stage = Stage { db: &db, asked, bytes, followed, fair: [true; 2], work };
     for line in &lines {
-        let before = if asked.atomic && merges(line) { Some(host::state(&db)?) } else { None };
-        let Err(e) = host::run(&db, line) else {
-            fair &= is_fair(line);
-            continue;
-        };
-        complain(&e, line, asked)?;
-        if let Some(before) = before
-            && before != host::state(&db)?
-        {
-            return Err(format!("an error left a trace: {e}"));
-        }
+        stage.line(line)?;
     }
     if !db.is_autocommit()
         && let Err(e) = host::run(&db, "COMMIT")
@@ -82,168 +172,89 @@ pub fn run(world: &World, input: &[u8], asked: Asked) -> Result<(), String> {
         host::run(&db, "ROLLBACK").ok();
     }
     if asked.sound {
-        sound(&db)?;
+        judge::sound(&db)?;
         if asked.rows {
-            follow(world, &db)?;
+            judge::follow(world, &db)?;
         }
-        if asked.changesets {
-            converge(world, &db, fair)?;
+        if followed {
+            judge::converge(world, &db, stage.fair[0])?;
         }
     }
-    works(&db, asked, image + 1 < world.images.len())
+    judge::works(&db, asked, image + 1 < world.images.len())?;
+    Ok(lines.iter().filter(|line| !is_frame(line)).count() as u64)
+}
+
+/// A script that runs.
+struct Stage<'a> {
+    db: &'a Connection,
+    asked: Asked,
+    /// The length of the script.
+    bytes: usize,
+    /// Whether a peer follows it in the end.
+    followed: bool,
+    /// Whether all that was merged was fair, and whether it was before the transaction.
+    fair: [bool; 2],
+    work: Work,
+}
+
+impl Stage<'_> {
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        if line == SOUND {
+            return if self.asked.sound { judge::sound(self.db) } else { Ok(()) };
+        }
+        let merging = merges(line);
+        let traced = self.asked.atomic && merging && hash(line).is_multiple_of(TRACED);
+        let before = if traced { Some(host::state(self.db)?) } else { None };
+        self.work.refresh();
+        let start = Instant::now();
+        let (done, most) = meter::most(|| host::run(self.db, line));
+        if start.elapsed() > SLOW && self.work.done() > SLOW {
+            let took = self.work.done().as_millis();
+            return Err(format!("a statement takes {took} ms ({})", short(line)));
+        }
+        if most > FACTOR * self.bytes + BESIDE {
+            return Err(format!("{most} bytes are held for {} ({})", self.bytes, short(line)));
+        }
+        let Err(e) = done else {
+            match line {
+                "BEGIN" => self.fair[1] = self.fair[0],
+                "ROLLBACK" => self.fair[0] = self.fair[1],
+                _ if merging && self.followed => self.fair[0] &= is_fair(line),
+                _ => {}
+            }
+            return Ok(());
+        };
+        complain(&e, line, self.asked)?;
+        match before {
+            Some(before) if before != host::state(self.db)? => {
+                Err(format!("an error left a trace: {e}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn hash(line: &str) -> u64 {
+    let mut h = DefaultHasher::new();
+    line.hash(&mut h);
+    h.finish()
+}
+
+fn short(line: &str) -> String {
+    line.chars().take(60).collect()
 }
 
 /// An error that nobody should ever see.
 fn complain(e: &str, line: &str, asked: Asked) -> Result<(), String> {
-    let start: String = line.chars().take(60).collect();
-    if e.contains("internal error") || e.contains("panicked") {
+    let start = short(line);
+    if ["internal error", "panicked", "out of memory"].iter().any(|w| e.contains(w)) {
         return Err(format!("{e} (in {start})"));
-    }
-    if std::env::var_os("FUZZ_ERRORS").is_some() {
-        println!("    {e}  <- {start}");
     }
     // What a peer sends is REJECTED in words of ours, before SQLite stumbles over it.
     let words = ["constraint failed", "malformed", "no such", "syntax error", "misuse", "[11]"];
     let ours = e.contains("REJECTED") || e.contains("crsql_changes.");
     if asked.sound && merges(line) && !ours && words.iter().any(|w| e.contains(w)) {
         return Err(format!("an error that is not in our words: {e} (in {start})"));
-    }
-    Ok(())
-}
-
-/// Nothing is wrong that a merge could have brought.
-fn sound(db: &Connection) -> Result<(), String> {
-    let faults = host::list(db, "SELECT fault || ': ' || detail FROM crsql_check()");
-    let allowed = ["constraint", "forked", "dropped", "leftover", "held", "altering"];
-    for fault in faults.map_err(|e| format!("crsql_check() fails: {e}"))? {
-        if !allowed.iter().any(|a| fault.starts_with(a)) {
-            return Err(format!("crsql_check() says {fault}"));
-        }
-    }
-    Ok(())
-}
-
-/// One file pulls all there is in another. False where it took it with reservations.
-fn pull(to: &Connection, from: &Connection) -> Result<bool, String> {
-    for _ in 0..20 {
-        let vector = host::text(to, "SELECT crsql_vector()")?;
-        let ask = format!("SELECT crsql_changeset('{vector}')");
-        let changeset = host::run(from, &ask).map_err(|e| format!("nothing to pull: {e}"))?;
-        let Some(changeset) = changeset else { return Ok(true) };
-        let apply = format!("SELECT crsql_apply({})", host::hex(&changeset));
-        match host::text(to, &apply) {
-            Ok(report) if report.contains("\"cut\":[]") => {}
-            Ok(_) => return Ok(false),
-            Err(e) if e.contains("too old") => return Ok(false),
-            Err(e) => return Err(format!("a fresh peer refuses what this one sends: {e}")),
-        }
-    }
-    Err("an exchange with a fresh peer does not end".into())
-}
-
-/// A fresh peer pulls all there is, and then has the same. What it knows otherwise, because two
-/// files wrote as one site, it issues again: the way back brings that.
-fn converge(world: &World, db: &Connection, fair: bool) -> Result<(), String> {
-    let fresh = host::copy(&world.images[world.fresh]);
-    let schema = "SELECT group_concat(sql) FROM (SELECT sql FROM sqlite_schema
-                  WHERE type = 'table' AND name NOT LIKE 'crsql%' ORDER BY name)";
-    let alike = host::text(db, schema)? == host::text(&fresh, schema)?;
-    if !pull(&fresh, db)? {
-        return Ok(());
-    }
-    while host::text(&fresh, "SELECT crsql_vector()")?.contains("\"closed\"") {
-        let before = host::text(&fresh, "SELECT crsql_digest(NULL, 'all')")?;
-        if !pull(db, &fresh)? || !pull(&fresh, db)? {
-            return Ok(());
-        }
-        if before == host::text(&fresh, "SELECT crsql_digest(NULL, 'all')")? {
-            break;
-        }
-    }
-    sound(&fresh).map_err(|e| format!("at a fresh peer {e}"))?;
-    let held = "SELECT count(*) FROM crsql_held";
-    let nothing_held = alike && host::text(db, held)? == "0" && host::text(&fresh, held)? == "0";
-    if fair && nothing_held {
-        same(db, &fresh, "a fresh peer that pulled everything")
-    } else {
-        Ok(())
-    }
-}
-
-/// A fresh peer that is given every row of the feed has the same.
-fn follow(world: &World, db: &Connection) -> Result<(), String> {
-    let fresh = host::copy(&world.images[world.fresh]);
-    let schema = "SELECT group_concat(sql) FROM (SELECT sql FROM sqlite_schema
-                  WHERE type = 'table' AND name NOT LIKE 'crsql%' ORDER BY name)";
-    // What is held without its sender's shape can fit elsewhere.
-    let held = host::text(db, "SELECT count(*) FROM crsql_held").is_ok_and(|n| n != "0");
-    if held || host::text(db, schema)? != host::text(&fresh, schema)? {
-        return Ok(());
-    }
-    for row in host::feed(db)? {
-        let insert = format!("{}({})", host::INTO, row.join(", "));
-        host::run(&fresh, &insert).map_err(|e| format!("a row of a feed is refused: {e}"))?;
-    }
-    same(db, &fresh, "a fresh peer that took every row")
-}
-
-/// Two databases have the same; else the first difference.
-pub fn same(a: &Connection, b: &Connection, who: &str) -> Result<(), String> {
-    let digest = "SELECT crsql_digest(NULL, 'all')";
-    if host::text(a, digest)? == host::text(b, digest)? {
-        return Ok(());
-    }
-    let tables = "SELECT name FROM crsql_tables WHERE dropped IS NULL";
-    for name in host::list(a, tables)? {
-        for all in ["", ", 'all'"] {
-            let one = format!("SELECT crsql_digest('{}'{all})", name.replace('\'', "''"));
-            if host::text(a, &one)? != host::text(b, &one)? {
-                return Err(format!("{who} differs in {name}{all} [{}]", difference(a, b)?));
-            }
-        }
-    }
-    Err(format!("{who} differs in what is held elsewhere [{}]", difference(a, b)?))
-}
-
-/// A row of one feed that is not in the other, and the other way round.
-fn difference(a: &Connection, b: &Connection) -> Result<String, String> {
-    let (a, b) = (host::feed(a)?, host::feed(b)?);
-    let only = |a: &[Vec<String>], b: &[Vec<String>]| {
-        let mut lone = a.iter().filter(|row| !b.contains(row));
-        lone.next().map_or("nothing".into(), |row| row.join(", "))
-    };
-    Ok(format!("only here {}; only there {}", only(&a, &b), only(&b, &a)))
-}
-
-/// Whether a complaint of SQLite's is about values in our tables, not about the file.
-fn of_values(said: &str) -> bool {
-    ["CHECK constraint failed in crsql", "NULL value in crsql"].iter().any(|s| said.starts_with(s))
-}
-
-/// The connection still does what an application wants of it.
-fn works(db: &Connection, asked: Asked, ours: bool) -> Result<(), String> {
-    let mut lines = vec!["PRAGMA integrity_check", "CREATE TABLE its_own(x)"];
-    lines.extend(["INSERT INTO its_own VALUES(1)", "DROP TABLE its_own"]);
-    if asked.writable && ours {
-        lines.extend([
-            "INSERT OR REPLACE INTO plain(id, b) VALUES(1, 'w'), (424242, 'w')",
-            "UPDATE plain SET b = 'w2'",
-            "DELETE FROM plain WHERE id IN (1, 424242)",
-            "INSERT OR REPLACE INTO pairs(k1, k2, v) VALUES('p', 2, 'w')",
-            "UPDATE OR REPLACE pairs SET k2 = 9 WHERE k1 = 'p' AND k2 = 2",
-            "SELECT * FROM crsql_changes",
-            "SELECT crsql_vector()",
-            "SELECT crsql_changeset()",
-        ]);
-    }
-    for line in lines {
-        match host::text(db, line) {
-            Ok(said) if line.starts_with("PRAGMA") && said != "ok" && !of_values(&said) => {
-                return Err(format!("integrity_check says {said}"));
-            }
-            Ok(_) => {}
-            Err(e) => return Err(format!("afterwards '{line}' fails: {e}")),
-        }
     }
     Ok(())
 }
