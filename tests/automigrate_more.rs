@@ -73,7 +73,8 @@ fn ten_migrations_of_one_growing_schema() {
     assert_eq!(int(&a, "SELECT count(*) FROM grow"), 15);
     assert_eq!(one(&a, "SELECT v FROM grow WHERE id = 'a1'"), "1001");
     for db in [&a, &b] {
-        assert_eq!(rows(db, "SELECT * FROM crsql_check()"), [""; 0]);
+        // Rows were copied as programs for cr-sqlite do it, which know no crsql_seen().
+        assert_eq!(rows(db, "SELECT fault FROM crsql_check()"), ["unseen"]);
         assert_eq!(rows(db, "PRAGMA integrity_check"), ["ok"]);
     }
 }

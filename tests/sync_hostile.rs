@@ -358,3 +358,39 @@ fn e11_a_backfill_met_row_by_row_and_then_as_a_changeset_is_no_fork() {
     assert_equal(&[&a, &b]);
     assert_eq!(content(&a).len(), 3);
 }
+
+/// What cannot be applied was held without an end, so one peer could fill the file with changes of
+/// tables that nobody else has. Past a million of one peer's, what it brings is cut: it is not
+/// seen, so it comes when there is room, and what others bring goes on.
+#[test]
+fn one_peer_does_not_fill_the_file_with_what_is_held() {
+    let (a, b, c) = (memory(), memory(), memory());
+    run(&a, "CREATE TABLE odd(k TEXT PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('odd')");
+    run(&a, "INSERT INTO odd VALUES('first', 1)");
+    run(&b, T);
+    run(&c, T);
+    pull(&b, &a);
+    run(
+        &b,
+        "WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 999_999)
+         INSERT INTO crsql_held SELECT \"table\", pk || CAST(n AS BLOB), cid, val, col_version,
+             db_version, site_id, cl, seq, stamp, reason, held_at, peer, ahead
+           FROM crsql_held CROSS JOIN n WHERE cid = 'v'",
+    );
+    run(&a, "INSERT INTO odd VALUES('second', 2)");
+    run(&c, "INSERT INTO t VALUES(1, 'c', 'c')");
+    let (before, report) = (one(&b, "SELECT crsql_vector()"), pull(&b, &a));
+    let cut = &report["cut"][0];
+    assert_eq!(cut["site"], one(&a, "SELECT lower(hex(crsql_site_id()))"), "{report}");
+    assert!(cut["reason"].as_str().unwrap().starts_with("1000000 changes"), "{report}");
+    assert_eq!(
+        before.split("\"now\"").next(),
+        one(&b, "SELECT crsql_vector()").split("\"now\"").next()
+    );
+    pull(&b, &c);
+    assert_eq!(rows(&b, "SELECT v FROM t"), ["c"]);
+    run(&b, "DELETE FROM crsql_held WHERE length(pk) > 10");
+    run(&b, "CREATE TABLE odd(k TEXT PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('odd')");
+    pull(&b, &a);
+    assert_eq!(rows(&b, "SELECT k FROM odd ORDER BY k"), ["first", "second"]);
+}

@@ -7,7 +7,8 @@
 mod common;
 
 use common::sync::{
-    WAYS, apply, assert_equal, changeset, everything, pull, pull_in, settle, two, vector,
+    WAYS, apply, assert_equal, changes, changeset, everything, insert, pull, pull_in, settle, two,
+    vector,
 };
 use common::{error, int, memory, one, open, rows, run, version};
 use serde_json::Value as Json;
@@ -230,5 +231,36 @@ fn a_changeset_says_what_is_in_it() {
     assert_eq!(info["sender"], one(&a, "SELECT lower(hex(crsql_site_id()))").as_str());
     assert_eq!(info["tables"][0]["name"], "t");
     apply(&b, &blob);
+    assert_equal(&[&a, &b]);
+}
+
+/// What a file has and does not count as seen, and what it never saw though it has seen later
+/// things, is not sent on, and nothing told so.
+#[test]
+fn the_check_tells_of_holes_and_of_what_was_never_seen() {
+    let (a, b) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 1, 1)");
+    let first = vector(&a);
+    run(&a, "INSERT INTO t VALUES(2, 2, 2)");
+    let second = vector(&a);
+    run(&a, "INSERT INTO t VALUES(3, 3, 3)");
+    let site = one(&a, "SELECT lower(hex(crsql_site_id()))");
+    let faults = || rows(&b, "SELECT fault, detail FROM crsql_check()");
+
+    apply(&b, &changeset(&a, &second, None).unwrap());
+    let [hole] = faults().try_into().unwrap();
+    let told = format!("hole|versions 1 to 2 of site {site} were never seen here");
+    assert!(hole.starts_with(&told), "{hole}");
+
+    insert(&b, &changes(&a, "db_version = 1"));
+    let [unseen, hole] = faults().try_into().unwrap();
+    let told = format!("unseen|cells come from version 1 of site {site}, which");
+    assert!(unseen.starts_with(&told) && hole.starts_with("hole"), "{unseen} {hole}");
+
+    run(&b, &format!("SELECT crsql_seen('{first}')"));
+    let [hole] = faults().try_into().unwrap();
+    assert!(hole.starts_with("hole|versions 2 to 2 "), "{hole}");
+    pull(&b, &a);
+    assert_eq!(faults(), [""; 0]);
     assert_equal(&[&a, &b]);
 }

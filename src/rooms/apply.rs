@@ -34,6 +34,8 @@ struct Inbound<'a> {
     wanted: omits::Omits,
     /// Whether any part of a transaction may be waiting here.
     staged: Cell<bool>,
+    /// Whether no more of what the sender brings is held.
+    full: bool,
 }
 
 impl Inbound<'_> {
@@ -82,6 +84,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
         staged: Cell::new(known.staged),
         closed: known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect(),
         wanted: known.wanted.clone(),
+        full: held::is_full(s, &header.sender)?,
     };
     let mut report = Report::default();
     let mut cells = Vec::new();
@@ -143,8 +146,7 @@ fn transaction<'a>(
     if site == s.own()? && !inbound.wants(name) {
         return Err(Error::rejected("the changeset holds versions of this file's own site"));
     }
-    if let Some(ms) = single::too_far_ahead(s, head.stamp)? {
-        let reason = ahead_reason(s, ms)?;
+    if let Some(reason) = reason_to_cut(s, inbound, head.stamp)? {
         report.cut.insert(head.site, (head.version, reason));
         return Ok(());
     }
@@ -194,13 +196,18 @@ fn known_stamp(
     Ok((stamp, covered.is_some() && !inbound.wants(txn)))
 }
 
-/// If most sites seem to be ahead of us, it is our clock that is wrong.
-fn ahead_reason(s: &Session, ms: u64) -> Result<String> {
+/// Why nothing is taken of a site from a transaction on, where it is not.
+fn reason_to_cut(s: &Session, inbound: &Inbound<'_>, stamp: u64) -> Result<Option<String>> {
+    if inbound.full {
+        return Ok(Some(held::full_reason()));
+    }
+    let Some(ms) = single::too_far_ahead(s, stamp)? else { return Ok(None) };
+    // If most sites seem to be ahead of us, it is our clock that is wrong.
     let bound = super::config::drift_ms(s)?;
-    Ok(format!(
+    Ok(Some(format!(
         "its clock is {ms} ms ahead of ours, more than the {bound} ms allowed; if most sites seem \
          ahead, this device's clock is behind"
-    ))
+    )))
 }
 
 fn count_superseded<'a>(

@@ -1,17 +1,21 @@
 //! `crsql_check()`: what is wrong in this file, a row per fault, or nothing. It changes nothing.
 
-use super::log;
+use std::collections::BTreeMap;
+
 use super::session::Session;
-use super::{ahead, alter};
+use super::{ahead, alter, config, coverage, log};
 use crate::ground::Prep;
 use crate::ground::catalog::{self, Table, clock_table};
 use crate::ground::quote::{ident, literal};
 use crate::ground::shape;
+use crate::words::clock::STEPS_PER_MS;
 use crate::words::dot::Txn;
 use crate::words::error::{Error, Result, SQLITE_CORRUPT, SQLITE_ERROR};
 use crate::words::key::Key;
+use crate::words::ranges::RangeSet;
 use crate::words::rowclock::RowClock;
 use crate::words::value::ValueRef;
+use crate::words::vector::hex16;
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +33,13 @@ pub struct Fault {
 struct Checker<'s> {
     s: &'s Session,
     faults: Vec<Fault>,
+    /// The transactions on record that living cells come from, by the ordinal of their site.
+    written: BTreeMap<u32, RangeSet>,
 }
 
 /// Looks at everything.
 pub fn check(s: &Session) -> Result<Vec<Fault>> {
-    let mut c = Checker { s, faults: Vec::new() };
+    let mut c = Checker { s, faults: Vec::new(), written: BTreeMap::new() };
     if !s.installed()? {
         return Ok(c.faults);
     }
@@ -47,6 +53,7 @@ pub fn check(s: &Session) -> Result<Vec<Fault>> {
     }
     c.leftovers()?;
     c.held()?;
+    c.seen()?;
     c.sites()?;
     c.ahead()?;
     Ok(c.faults)
@@ -123,7 +130,6 @@ impl Checker<'_> {
                 return Ok(());
             }
         };
-        let mut known: std::collections::BTreeSet<Txn> = Default::default();
         while scan.step()? {
             let key = Key::from_stored(scan.value(0))?;
             let clock = match RowClock::decode(scan.blob(1)) {
@@ -133,7 +139,7 @@ impl Checker<'_> {
                     continue;
                 }
             };
-            self.records(table, &key, &clock, &mut known)?;
+            self.records(table, &key, &clock)?;
             let there = super::rows::read(self.s, table, &key)?.is_some();
             if there != clock.alive() {
                 let (fault, detail) = if there {
@@ -148,31 +154,32 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn records(
-        &mut self,
-        table: &Table,
-        key: &Key,
-        clock: &RowClock,
-        known: &mut std::collections::BTreeSet<Txn>,
-    ) -> Result<()> {
+    fn records(&mut self, table: &Table, key: &Key, clock: &RowClock) -> Result<()> {
         let cells = table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn);
         let mut txns: Vec<Txn> = cells.chain(clock.life_dot().map(|d| d.txn)).collect();
         txns.dedup();
         for txn in txns {
-            if known.contains(&txn) {
+            let (site, version) = (txn.site, txn.version);
+            if self.written.get(&site).is_some_and(|set| set.contains(version)) {
                 continue;
             }
-            if log::record(self.s, txn)?.is_none() {
-                let detail = format!(
-                    "{}: a cell comes from version {} of site {}, which is not in the log",
-                    table.name, txn.version, txn.site
-                );
-                self.fault("log", Some(&table.name), Some(key), detail);
-            } else {
-                known.insert(txn);
+            if log::record(self.s, txn)?.is_some() {
+                self.written.entry(site).or_default().insert(version, version);
+                continue;
             }
+            let detail = format!(
+                "{}: a cell comes from version {version} of site {}, which is not in the log",
+                table.name,
+                self.name_of(site)
+            );
+            self.fault("log", Some(&table.name), Some(key), detail);
         }
         Ok(())
+    }
+
+    /// A site as people see it; its ordinal where that names none.
+    fn name_of(&self, site: u32) -> String {
+        self.s.site_id(site).map_or_else(|_| format!("number {site}"), |id| hex16(&id))
     }
 
     fn rows(&mut self, table: &Table) -> Result<()> {
@@ -235,17 +242,52 @@ impl Checker<'_> {
     }
 
     fn held(&mut self) -> Result<()> {
-        let mut scan =
-            self.s.db.prepare("SELECT \"table\", pk, cid, reason FROM crsql_held", Prep::Once)?;
+        let near = self.s.now() + config::drift_ms(self.s)? * STEPS_PER_MS;
+        let mut scan = self
+            .s
+            .db
+            .prepare("SELECT \"table\", pk, cid, reason, ahead FROM crsql_held", Prep::Once)?;
         while scan.step()? {
             let (table, cid) = (scan.string(0), scan.string(2));
             let Some(found) = self.s.named(&table)? else { continue };
-            if scan.string(3).starts_with("there is no")
-                && (cid == "-1" || found.column(&cid).is_some())
+            let waits_for_schema = scan.string(3).starts_with("there is no");
+            let its_time_came = (1..=log::int(near)).contains(&scan.int(4));
+            if (waits_for_schema || its_time_came) && (cid == "-1" || found.column(&cid).is_some())
             {
                 let key = Key::from_pk(found.kind, found.keys.len(), scan.blob(1)).ok();
                 let detail = format!("{table}.{cid}: a held change fits now; call crsql_vector()");
                 self.fault("held", Some(&table), key.as_ref(), detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was written here was seen whole, and what was seen of a site has no gap.
+    fn seen(&mut self) -> Result<()> {
+        let known = coverage::known(self.s)?;
+        for (site, written) in std::mem::take(&mut self.written) {
+            let seen = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
+            if let Some((lo, _)) = written.difference(&seen.unwrap_or_default()).iter().next() {
+                let detail = format!(
+                    "cells come from version {lo} of site {}, which this file does not count as \
+                     seen, so its changesets leave them out; if rows were inserted into \
+                     crsql_changes, say crsql_seen() with the vector of whom they are from",
+                    self.name_of(site)
+                );
+                self.fault("unseen", None, None, detail);
+            }
+        }
+        for (id, spans) in known.seen.values() {
+            let befores = std::iter::once(0).chain(spans.iter().map(|span| span.hi));
+            for (before, span) in befores.zip(spans).filter(|(hi, span)| hi + 1 < span.lo) {
+                let (lo, hi) = (before + 1, span.lo - 1);
+                let detail = format!(
+                    "versions {lo} to {hi} of site {} were never seen here, though later ones \
+                     were; ask a peer with the vector of this file, or live with it where the only \
+                     one that had them dropped their table",
+                    hex16(id)
+                );
+                self.fault("hole", None, None, detail);
             }
         }
         Ok(())

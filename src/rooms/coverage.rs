@@ -344,13 +344,14 @@ fn horizon(json: ValueRef<'_>) -> Result<BTreeMap<SiteId, u64>> {
 /// the schema or for the clock.
 pub fn ask(s: &Rc<Session>) -> Result<Vector> {
     let nothing_waits = |known: &Known| !known.held && known.closed.is_empty();
-    let told = s.snapshot(|| match alter::is_settled(s)? && nothing_waits(&*known(s)?) {
-        true => vector(s).map(Some),
-        false => Ok(None),
+    let may_write = s.db.readonly() == Some(false) && !s.db.write_statement_running();
+    let (own_due, told) = s.snapshot(|| {
+        let own_due = may_write && s.installed()? && durable::own_due(s)?;
+        let settled = !own_due && alter::is_settled(s)? && nothing_waits(&*known(s)?);
+        Ok((own_due, if settled { Some(vector(s)?) } else { None }))
     })?;
-    let own_due = s.snapshot(|| if s.installed()? { durable::own_due(s) } else { Ok(false) })?;
-    if own_due && s.db.readonly() == Some(false) && !s.db.write_statement_running() {
-        durable::secure(s, || Ok(()))?;
+    if own_due {
+        durable::secure(s, "crsql_vector", || Ok(()))?;
     } else if let Some(told) = told {
         return Ok(told);
     }
@@ -460,8 +461,8 @@ pub fn want_again(s: &Session, name: &str) -> Result<()> {
 
 /// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
 /// range's stamp is that of its end, 0 where this file cannot say.
-pub fn missing(s: &Session, vector: &Vector) -> Result<Vec<(u32, Vec<Span>)>> {
-    let mut out = Vec::new();
+pub fn missing(s: &Session, vector: &Vector) -> Result<durable::Missing> {
+    let mut out = durable::Missing::new();
     // Where two files write as one site and this one cannot do anything about it now, what the
     // vector means by versions is not what they are here.
     let disputed = forks::disputed(s, vector)?;

@@ -2,7 +2,8 @@
 //! synchronous=NORMAL a committed transaction can be lost with the power; if it had been sent, its
 //! number would be given again to other data. So the log's file is put on the disk first, which
 //! covers every commit before it. In other modes a mark is written with synchronous=FULL, which
-//! does the same; where that cannot be done, what is served ends at the mark.
+//! does the same; where that cannot be done, what is served, and what a vector tells of our own
+//! site, ends at the mark. With synchronous=OFF the application has asked for no such thing.
 
 use super::coverage;
 use super::log::int;
@@ -16,8 +17,8 @@ const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
 const SYNCHRONOUS: Fixed = Fixed(152, "PRAGMA main.synchronous");
 const JOURNAL: Fixed = Fixed(153, "PRAGMA main.journal_mode");
 
-/// What is missing somewhere, by the ordinal of its site.
-type Missing = Vec<(u32, Vec<Span>)>;
+/// What a receiver lacks: by the ordinal of its site, ranges of versions.
+pub type Missing = Vec<(u32, Vec<Span>)>;
 
 /// Whether own versions among these have to be made durable by writing before they are served.
 pub fn due(s: &Session, missing: &Missing) -> Result<bool> {
@@ -25,15 +26,15 @@ pub fn due(s: &Session, missing: &Missing) -> Result<bool> {
 }
 
 /// Makes own versions durable by a commit, where this connection may. `also` is written in the
-/// same transaction.
-pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
+/// same transaction; errors name `what`, the function that was called.
+pub fn secure(s: &Session, what: &str, also: impl FnOnce() -> Result<()>) -> Result<()> {
     if !s.db.autocommit() {
         return also();
     }
     let newest = s.snapshot(|| coverage::known(s))?.head;
     let was = synchronous(s)?;
     s.db.exec("PRAGMA main.synchronous = FULL")?;
-    let done = s.atomically("crsql_changeset", || {
+    let done = s.atomically(what, || {
         let mut stmt = s.cache.fixed(SET_MARK)?;
         stmt.bind_int(1, int(newest))?;
         stmt.run()?;
@@ -46,7 +47,7 @@ pub fn secure(s: &Session, also: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// What was found missing, less own versions that cannot be promised. The caller reads.
 pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
-    if !is_unsafe(s, &missing)? || planted!("sent-before-durable") {
+    if !is_unsafe(s, &missing)? {
         return Ok(missing);
     }
     let known = coverage::known(s)?;

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::durable::Missing;
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
 use super::{alter, config, coverage, durable, flush, forks, held, horizon, log, peers};
@@ -26,9 +27,6 @@ const MAX_BYTES: u64 = 64 << 20;
 const ROWS_AT_ONCE: usize = 1024;
 /// `SQLITE_LIMIT_LENGTH`: the most bytes that a value may have on a connection.
 const LIMIT_LENGTH: i32 = 0;
-
-/// What a receiver lacks: by site, ranges of versions.
-type Missing = Vec<(u32, Vec<Span>)>;
 
 /// Where to stop.
 struct Limit {
@@ -88,7 +86,7 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
         })?;
     }
     match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
-        true => durable::secure(s, || peers::acknowledged(s, since)),
+        true => durable::secure(s, "crsql_changeset", || peers::acknowledged(s, since)),
         false => peers::acknowledged(s, since),
     }
 }

@@ -44,7 +44,7 @@ const PUT: Fixed = Fixed(
 const ROW_LIFE: Fixed = Fixed(
     64,
     "SELECT max(cl), max(iif(reason LIKE 'the row waits: %', cl, 0)) FROM crsql_held
-     WHERE \"table\" = ?1 AND pk = ?2 AND reason NOT LIKE 'its clock is %'",
+     WHERE \"table\" = ?1 AND pk = ?2 AND ahead = 0",
 );
 const DROP_OLD: Fixed =
     Fixed(65, "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cl < ?3");
@@ -53,8 +53,10 @@ const REMOVE: Fixed = Fixed(
     "DELETE FROM crsql_held WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3 AND ahead = ?4",
 );
 
-/// At most this many changes are held for one peer. Past that its changesets are cut.
-pub const PER_PEER_MAX: i64 = 1_000_000;
+const OF_PEER: Fixed = Fixed(160, "SELECT count(*) FROM crsql_held WHERE peer IS ?1");
+
+/// When so many changes are held that one peer brought, what else it brings is cut.
+const PER_PEER_MAX: i64 = 1_000_000;
 
 /// A change with everything that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +148,25 @@ pub fn any(s: &Session) -> Result<bool> {
         s.memory.borrow_mut().any_held = Some(any);
     }
     Ok(any)
+}
+
+/// Whether a peer has brought as much that had to be held as is kept for one.
+pub fn is_full(s: &Session, peer: &SiteId) -> Result<bool> {
+    if !any(s)? {
+        return Ok(false);
+    }
+    let mut stmt = s.cache.fixed(OF_PEER)?;
+    stmt.bind_blob(1, peer)?;
+    stmt.step()?;
+    Ok(stmt.int(0) >= PER_PEER_MAX)
+}
+
+/// Why what a peer brings is cut while it is full.
+pub fn full_reason() -> String {
+    format!(
+        "{PER_PEER_MAX} changes that its peer brought are held already; SELECT DISTINCT reason \
+         FROM crsql_held tells what they wait for"
+    )
 }
 
 /// The held changes of one transaction, by place, each with the stamp that it came with.
@@ -349,7 +370,7 @@ pub fn retry_due(s: &Session) -> Result<()> {
     }
     let bound = s.now() + super::config::drift_ms(s)? * clock::STEPS_PER_MS;
     let due = format!(
-        "(reason LIKE '{AHEAD}%' AND max(stamp, iif(cid = '-1', 0, col_version)) <= {bound}
+        "(ahead BETWEEN 1 AND {bound}
           OR reason LIKE '{NO_TABLE}%' AND EXISTS(SELECT 1 FROM crsql_tables
              WHERE name = crsql_held.\"table\" COLLATE NOCASE AND dropped IS NULL))"
     );
