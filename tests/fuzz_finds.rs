@@ -181,6 +181,19 @@ fn c10_the_stamps_that_were_seen_go_back_with_their_savepoint() {
     assert_eq!(one(&db, &format!("{later}{soon} - 4096 * 5000 FROM crsql_changes")), "1|1");
 }
 
+/// Inside a transaction the check said of its own writes that this file does not count them as
+/// seen: they are, once they are committed.
+#[test]
+fn g2_what_the_open_transaction_wrote_is_not_unseen() {
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 'x'); BEGIN; UPDATE t SET v = 'y'");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+    run(&db, "INSERT INTO t VALUES(2, 'z')");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+    run(&db, "COMMIT");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+}
+
 /// A change that is too old for its row was held for other reasons, and then never went away.
 #[test]
 fn e11_what_is_below_its_row_is_not_held() {

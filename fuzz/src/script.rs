@@ -172,7 +172,7 @@ pub fn run(world: &World, input: &[u8], asked: Asked) -> Result<u64, String> {
         host::run(&db, "ROLLBACK").ok();
     }
     if asked.sound {
-        judge::sound(&db)?;
+        judge::sound(&db, asked.changesets)?;
         if asked.rows {
             judge::follow(world, &db)?;
         }
@@ -200,7 +200,11 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn line(&mut self, line: &str) -> Result<(), String> {
         if line == SOUND {
-            return if self.asked.sound { judge::sound(self.db) } else { Ok(()) };
+            return if self.asked.sound {
+                judge::sound(self.db, self.asked.changesets)
+            } else {
+                Ok(())
+            };
         }
         let merging = merges(line);
         let traced = self.asked.atomic && merging && hash(line).is_multiple_of(TRACED);
