@@ -181,6 +181,24 @@ fn c10_the_stamps_that_were_seen_go_back_with_their_savepoint() {
     assert_eq!(one(&db, &format!("{later}{soon} - 4096 * 5000 FROM crsql_changes")), "1|1");
 }
 
+/// A row said of its transaction, not of its cell, that it is stamped just before the last stamp
+/// there is, and was taken. As it claimed to be of this very site, it was a fork, and issued again
+/// with the last stamp: no local write could be committed any more.
+#[test]
+fn d3_a_row_whose_transaction_is_too_far_ahead_is_held() {
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 'x')");
+    run(
+        &db,
+        "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id, cl,
+           seq, stamp) VALUES('t', x'010901', 'v', 'theirs', 4096, 7, crsql_site_id(), 1, 0,
+           9007199254740990)",
+    );
+    assert_eq!(one(&db, "SELECT cid || ahead FROM crsql_held"), "v9007199254740990");
+    run(&db, "SELECT crsql_vector(); BEGIN; UPDATE t SET v = 'ours'; COMMIT");
+    assert_eq!(one(&db, "SELECT val FROM crsql_changes WHERE col_version > 9999"), "ours");
+}
+
 /// Inside a transaction the check said of its own writes that this file does not count them as
 /// seen: they are, once they are committed.
 #[test]
