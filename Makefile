@@ -7,7 +7,7 @@ VALGRIND ?= valgrind
 SECONDS ?= 60
 SEEDS ?= 2000
 CASES ?= 1000000
-TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+OUT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
 # The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
 BESIDE := $(CARGO) run --release --locked --target-dir target/beside --manifest-path
@@ -34,7 +34,7 @@ help: ## this list
 build: ## the extension, release build, as ./crsql.so (.dylib, .dll)
 	$(CARGO) build --release --locked
 	@# Copied aside and renamed: a process that has the old library mapped keeps it whole.
-	@cp "$(TARGET)/release/$(BUILT)" "$(LIBRARY).new" && mv -f "$(LIBRARY).new" "$(LIBRARY)"
+	@cp "$(OUT)/release/$(BUILT)" "$(LIBRARY).new" && mv -f "$(LIBRARY).new" "$(LIBRARY)"
 	@echo "built ./$(LIBRARY)"
 
 demo: build need-sqlite3 ## two databases edited apart and synced, in the stock sqlite3 shell
@@ -70,8 +70,8 @@ planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
 	RUSTFLAGS="--cfg crsql_plant" $(CARGO) run --release --locked --target-dir target/planted \
 		--manifest-path sim/Cargo.toml -- --planted 1 --seeds 10000
 
-fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
-	$(BESIDE) fuzz/Cargo.toml -- --seconds $(SECONDS)
+fuzz: ## hostile bytes against all that reads them, for SECONDS=60; TARGET=apply for one target
+	@CARGO="$(CARGO)" fuzz/run.sh $(SECONDS) "$(TARGET)" $(if $(PLAIN),plain)
 
 matrix: build ## tests/sql with SQLite 3.38 to 3.54, page sizes, journal modes; MATRIX="3.46.0" for one
 	tests/matrix/run.sh "./$(LIBRARY)" $(MATRIX)

@@ -142,6 +142,76 @@ fn f1_a_rejected_changeset_makes_no_tables() {
     assert_eq!(one(&db, "SELECT v FROM t"), "from afar");
 }
 
+/// In a transaction and a file without tables of ours, what a REJECTED changeset was stamped with
+/// was still waiting to be written down after all of it had been put back: every later call said
+/// that crsql's tables are gone. And a stamp that had been waiting since before a savepoint was
+/// lost, when it was written down inside and the savepoint rolled back.
+#[test]
+fn c10_the_stamps_that_were_seen_go_back_with_their_savepoint() {
+    let db = memory();
+    let two = stranger(5, true, |b, table| {
+        one_cell(b, table);
+        b.end();
+        b.begin(TxnHead {
+            site: SITE,
+            version: 2,
+            stamp: 6,
+            last_seq: 0,
+            flags: 0,
+            part: None,
+            deps: Vec::new(),
+        });
+        b.row(table, KeyRef::Int(8), 1, Some(0), [].into_iter());
+    });
+    run(&db, "CREATE TABLE its_own(x); BEGIN");
+    assert!(apply(&db, &two).unwrap_err().contains("does not cover it"));
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+    run(&db, "COMMIT");
+
+    let soon = "(SELECT 60000
+        + CAST((julianday('now') - julianday('2020-01-01')) * 86400000 AS INT))";
+    let db = replica();
+    let insert = "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version,
+        site_id, cl, seq) VALUES('t', x'010907', 'v', 'theirs', 4096 * ";
+    run(&db, &format!("BEGIN; {insert}{soon}, 1, x'{}', 1, 0)", "09".repeat(16)));
+    run(&db, "SAVEPOINT s; SELECT * FROM crsql_changes; ROLLBACK TO s; RELEASE s");
+    run(&db, "UPDATE t SET v = 'ours'; COMMIT");
+    assert_eq!(one(&db, "SELECT val FROM crsql_changes WHERE cid = 'v'"), "ours");
+    let later = "SELECT count(DISTINCT site_id), max(col_version) > 4096 * ";
+    assert_eq!(one(&db, &format!("{later}{soon} - 4096 * 5000 FROM crsql_changes")), "1|1");
+}
+
+/// A row said of its transaction, not of its cell, that it is stamped just before the last stamp
+/// there is, and was taken. As it claimed to be of this very site, it was a fork, and issued again
+/// with the last stamp: no local write could be committed any more.
+#[test]
+fn d3_a_row_whose_transaction_is_too_far_ahead_is_held() {
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 'x')");
+    run(
+        &db,
+        "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id, cl,
+           seq, stamp) VALUES('t', x'010901', 'v', 'theirs', 4096, 7, crsql_site_id(), 1, 0,
+           9007199254740990)",
+    );
+    assert_eq!(one(&db, "SELECT cid || ahead FROM crsql_held"), "v9007199254740990");
+    run(&db, "SELECT crsql_vector(); BEGIN; UPDATE t SET v = 'ours'; COMMIT");
+    assert_eq!(one(&db, "SELECT val FROM crsql_changes WHERE col_version > 9999"), "ours");
+}
+
+/// Inside a transaction the check said of its own writes that this file does not count them as
+/// seen: they are, once they are committed.
+#[test]
+fn g2_what_the_open_transaction_wrote_is_not_unseen() {
+    let db = replica();
+    run(&db, "INSERT INTO t VALUES(1, 'x'); BEGIN; UPDATE t SET v = 'y'");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+    run(&db, "INSERT INTO t VALUES(2, 'z')");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+    run(&db, "COMMIT");
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()").len(), 0);
+}
+
 /// A change that is too old for its row was held for other reasons, and then never went away.
 #[test]
 fn e11_what_is_below_its_row_is_not_held() {

@@ -1,21 +1,16 @@
-//! The host that the fuzzer drives: SQLite with the built extension loaded, with a clock and a
-//! randomness of its own, so that a case does the same on every run.
+//! The host that the fuzzer drives: SQLite with crsql linked in, with a clock and a randomness of
+//! its own, so that an input does the same on every run.
 
 use crsql::words::value::Value;
 use rusqlite::ffi;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, LoadExtensionGuard};
+use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
-use std::ffi::{c_int, c_uint};
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::ffi::{c_char, c_int, c_uint};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Where the library is.
-pub static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-
-/// The time, in milliseconds of the Julian day: 2026-01-01.
-const START: i64 = 211_834_094_400_000 + 2_000_000;
+/// 2026-01-01, in milliseconds of the Julian day.
+const START: i64 = 212_633_985_600_000;
 static TIME: AtomicI64 = AtomicI64::new(START);
 
 /// Reads the fuzzer's clock; a millisecond passes.
@@ -25,10 +20,29 @@ unsafe extern "C" fn time(_: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
     ffi::SQLITE_OK
 }
 
-/// Puts the clock in place. Once, before the first connection.
+/// The entry point as `sqlite3_auto_extension` wants it: it takes 0 for well, and nothing else.
+unsafe extern "C" fn entry(
+    db: *mut ffi::sqlite3,
+    err: *mut *mut c_char,
+    api: *const ffi::sqlite3_api_routines,
+) -> c_int {
+    // SAFETY: SQLite's own arguments.
+    match unsafe { crsql::doors::entry::sqlite3_crsql_init(db.cast(), err, api.cast()) } {
+        256 => 0,
+        code => code,
+    }
+}
+
+/// Puts clock and extension in place. Once, before the first connection.
 pub fn start() {
-    // SAFETY: the default file system layer lives as long as the process, and so does the copy.
+    // SAFETY: the default file system layer lives as long as the process, and so does the copy;
+    // an entry point stays where it is.
     unsafe {
+        // One thread works, and memory is measured from outside.
+        ffi::sqlite3_config(ffi::SQLITE_CONFIG_MULTITHREAD);
+        ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0);
+        ffi::sqlite3_config(ffi::SQLITE_CONFIG_LOOKASIDE, 1200, 800);
+        ffi::sqlite3_auto_extension(Some(entry));
         ffi::sqlite3_initialize();
         let mut vfs = *ffi::sqlite3_vfs_find(std::ptr::null());
         vfs.pNext = std::ptr::null_mut();
@@ -54,14 +68,10 @@ pub fn rewind(seed: u32) {
 
 /// A database in memory, with the extension.
 pub fn open() -> Connection {
-    let db = Connection::open_in_memory().expect("a database in memory");
-    let library = LIBRARY.get().expect("the library's path");
-    // SAFETY: the library is our own.
-    unsafe {
-        let _guard = LoadExtensionGuard::new(&db).expect("extensions may be loaded");
-        db.load_extension(library, Some("sqlite3_crsql_init")).expect("crsql loads");
-    }
-    db
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_in_memory_with_flags(flags).expect("a database in memory")
 }
 
 /// A database in memory that begins as a copy of another.

@@ -2,6 +2,8 @@
 //! fuzzer to begin from. It is the same on every run.
 
 use crate::host::{self, hex};
+use crate::model::{self, Model};
+use crate::rng::Rng;
 use rusqlite::Connection;
 
 /// The replicated tables: every kind of key, every affinity, an odd name.
@@ -77,6 +79,15 @@ pub struct World {
     pub clocks: Vec<Vec<u8>>,
     pub lists: Vec<Vec<u8>>,
     pub deps: Vec<Vec<u8>>,
+    /// Text of SQL, and bytes that mean nothing.
+    pub texts: Vec<Vec<u8>>,
+    pub noise: Vec<Vec<u8>>,
+    /// The changesets as values.
+    pub models: Vec<Model>,
+    /// Every SQL function of ours, and how many arguments it takes; -1 is any number.
+    pub functions: Vec<(String, Vec<i64>)>,
+    /// Every virtual table of ours, and the tables and views that people read, with their columns.
+    pub tables: Vec<(String, Vec<String>)>,
 }
 
 fn make(seed: u32, sql: &str) -> Connection {
@@ -110,6 +121,39 @@ fn blobs(db: &Connection, sql: &str) -> Vec<Vec<u8>> {
     rows.filter_map(|row| row.expect("a row")).collect()
 }
 
+/// What is registered, so that none is forgotten.
+fn functions(db: &Connection) -> Vec<(String, Vec<i64>)> {
+    let names =
+        "SELECT DISTINCT name FROM pragma_function_list WHERE name LIKE 'crsql_%' ORDER BY 1";
+    let names = host::list(db, names).expect("the functions");
+    let all = names.into_iter().map(|name| {
+        let of = format!("SELECT narg FROM pragma_function_list WHERE name = '{name}' ORDER BY 1");
+        let arities = host::list(db, &of).expect("the numbers of arguments");
+        (name, arities.iter().map(|n| n.parse().expect("a number")).collect())
+    });
+    all.collect()
+}
+
+fn texts(db: &Connection) -> Vec<Vec<u8>> {
+    let all = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL";
+    let mut all = host::list(db, all).expect("the schema");
+    all.push(SCHEMA.into());
+    all.into_iter().map(String::into_bytes).collect()
+}
+
+fn tables(db: &Connection) -> Vec<(String, Vec<String>)> {
+    let names = "SELECT name FROM pragma_module_list WHERE name LIKE 'crsql_%'
+                 UNION SELECT name FROM sqlite_schema
+                 WHERE type IN ('table', 'view') AND name LIKE 'crsql_%'";
+    let names = host::list(db, names).expect("the tables");
+    let all = names.into_iter().map(|name| {
+        let of = format!("SELECT name FROM pragma_table_xinfo('{name}')");
+        let columns = host::list(db, &of).expect("the columns");
+        (name, columns)
+    });
+    all.collect()
+}
+
 impl World {
     /// Makes it.
     pub fn new() -> World {
@@ -126,6 +170,11 @@ impl World {
             clocks: Vec::new(),
             lists: Vec::new(),
             deps: Vec::new(),
+            texts: texts(&a),
+            noise: (0..8).map(|n| Rng(n).bytes(60)).collect(),
+            models: Vec::new(),
+            functions: functions(&a),
+            tables: tables(&a),
         };
         let big = 1 << 20;
         a.execute_batch(FIRST).expect("edits");
@@ -161,6 +210,7 @@ impl World {
             9,
             "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a)",
         )));
+        w.models = w.changesets.iter().map(|c| model::read(c).expect("a changeset")).collect();
         w
     }
 

@@ -265,6 +265,11 @@ impl Checker<'_> {
     /// What was written here was seen whole, and what was seen of a site has no gap.
     fn seen(&mut self) -> Result<()> {
         let known = coverage::known(self.s)?;
+        // What the open transaction writes counts as seen once it is committed.
+        let open = self.s.memory.borrow().given.map(|given| given.version);
+        if let (Some(version), Some(own)) = (open, self.written.get_mut(&known.own)) {
+            own.remove(version, version);
+        }
         for (site, written) in std::mem::take(&mut self.written) {
             let seen = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
             if let Some((lo, _)) = written.difference(&seen.unwrap_or_default()).iter().next() {

@@ -123,6 +123,7 @@ struct Mark {
     next_seq: u64,
     part: u64,
     rows_impacted: i64,
+    saw: u64,
 }
 
 /// The capture memory.
@@ -191,6 +192,7 @@ impl Memory {
             next_seq: self.next_seq,
             part: self.given.map_or(0, |g| g.part),
             rows_impacted: self.rows_impacted,
+            saw: self.saw,
         });
     }
 
@@ -231,6 +233,7 @@ impl Memory {
         }
         self.next_seq = mark.next_seq;
         self.rows_impacted = mark.rows_impacted;
+        self.saw = mark.saw;
         if let Some(given) = &mut self.given {
             given.part = mark.part;
         }

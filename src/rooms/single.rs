@@ -21,13 +21,13 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
     let txn = Txn { site: s.sites.intern(&s.cache, &c.site)?, version: c.version };
     let sentinel = c.cid == SENTINEL;
     let cell_stamp = if sentinel { c.stamp } else { c.col_version };
-    if let Some(ms) = too_far_ahead(s, cell_stamp)? {
+    let told = cell_stamp.max(c.stamp);
+    if let Some(ms) = too_far_ahead(s, told)? {
         // What is held is served onward, by the record of its transaction.
         ensure_record(s, txn, 0)?;
         return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
     }
     // The lowest stamp is that of cells, not of their transaction.
-    let told = cell_stamp.max(c.stamp);
     let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
     let Some(table) = s.named(c.table)? else {
         return hold(&format!("{}{} here", held::NO_TABLE, c.table));

@@ -2,9 +2,10 @@
 //! of what they say. Memory grows with their length and nothing else.
 
 use super::Target;
+use crate::model::{self, Model};
 use crate::rng::Rng;
 use crate::world::World;
-use crate::{frame, meter, model, mutate};
+use crate::{frame, meter, mutate};
 use crsql::words::changeset::{decode, info};
 
 /// The target.
@@ -15,22 +16,39 @@ pub struct Changeset;
 const FACTOR: usize = 160;
 const BESIDE: usize = 64 << 10;
 
-/// A changeset that something was done to: in what it says, or in its bytes.
+/// A changeset that something was done to.
 pub fn hostile(rng: &mut Rng, world: &World) -> Vec<u8> {
-    let (base, other) = (rng.pick(&world.changesets), rng.pick(&world.changesets));
-    if rng.one_in(2) {
-        let models = (model::read(base), model::read(other));
-        if let (Ok(mut model), Ok(other)) = models {
-            model::change(rng, &mut model, &other);
-            if let Ok(bytes) = model::write(&model) {
-                if rng.one_in(6) {
-                    return frame::damage(rng, &bytes, base);
-                }
-                return bytes;
-            }
+    let at = rng.below(world.changesets.len());
+    hurt(rng, world, &world.changesets[at], |_| Some(world.models[at].clone()))
+}
+
+/// The same bytes, with something done to them.
+pub fn damaged(rng: &mut Rng, world: &World, base: &[u8]) -> Vec<u8> {
+    if base.starts_with(b"crsql") {
+        return hurt(rng, world, base, |base| model::read(base).ok());
+    }
+    let mut bytes = base.to_vec();
+    mutate::bytes(rng, &mut bytes, &[]);
+    bytes
+}
+
+/// Something is done to a changeset: in what it says, or in its sections.
+fn hurt(
+    rng: &mut Rng,
+    world: &World,
+    base: &[u8],
+    model: impl FnOnce(&[u8]) -> Option<Model>,
+) -> Vec<u8> {
+    let other = rng.below(world.changesets.len());
+    if rng.one_in(2)
+        && let Some(mut model) = model(base)
+    {
+        model::change(rng, &mut model, &world.models[other]);
+        if let Ok(bytes) = model::write(&model) {
+            return if rng.one_in(6) { frame::damage(rng, &bytes, base) } else { bytes };
         }
     }
-    frame::damage(rng, base, other)
+    frame::damage(rng, base, &world.changesets[other])
 }
 
 impl Target for Changeset {
@@ -45,15 +63,20 @@ impl Target for Changeset {
         hostile(rng, world)
     }
 
-    fn run(&self, _: &World, input: &[u8]) -> Result<(), String> {
-        let (mut decoded, mut told) = (false, false);
-        let most = meter::most(|| {
-            decoded = decode(input).and_then(|c| c.check()).is_ok();
-        });
+    fn change(&self, rng: &mut Rng, world: &World, input: &[u8]) -> Vec<u8> {
+        damaged(rng, world, input)
+    }
+
+    fn is_bytes(&self) -> bool {
+        true
+    }
+
+    fn run(&self, _: &World, input: &[u8]) -> Result<u64, String> {
+        let (decoded, most) = meter::most(|| decode(input).and_then(|c| c.check()).is_ok());
         if most > FACTOR * input.len() + BESIDE {
             return Err(format!("{most} bytes are held for {} bytes of input", input.len()));
         }
-        let most = meter::most(|| told = info(input).is_ok());
+        let (told, most) = meter::most(|| info(input).is_ok());
         if most > 4 * FACTOR * input.len() + BESIDE {
             return Err(format!("info holds {most} bytes for {} of input", input.len()));
         }
@@ -61,7 +84,7 @@ impl Target for Changeset {
             return Err(format!("check says {decoded}, info says {told}"));
         }
         if !decoded {
-            return Ok(());
+            return Ok(1);
         }
         let model = model::read(input).map_err(|e| format!("read after check: {}", e.text))?;
         let again = model::write(&model).map_err(|e| format!("cannot be written: {}", e.text))?;
@@ -69,7 +92,7 @@ impl Target for Changeset {
             return Err("the same changeset has two forms".into());
         }
         match model::read(&again) {
-            Ok(back) if back == model => Ok(()),
+            Ok(back) if back == model => Ok(1),
             Ok(_) => Err("what is written again says something else".into()),
             Err(e) => Err(format!("what is written again is refused: {}", e.text)),
         }

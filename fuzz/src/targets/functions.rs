@@ -3,44 +3,13 @@
 
 use super::Target;
 use super::apply::BETWEEN;
-use super::script::{self, Asked};
 use crate::host::{hex, literal};
 use crate::rng::Rng;
+use crate::script::{self, Asked};
 use crate::world::World;
 
 /// The target.
 pub struct Functions;
-
-const CALLS: [&str; 28] = [
-    "internal_insert",
-    "internal_update",
-    "internal_delete",
-    "internal_assigned",
-    "internal_foreign",
-    "internal_sync_bit",
-    "as_crr",
-    "as_table",
-    "begin_alter",
-    "commit_alter",
-    "site_id",
-    "db_version",
-    "next_db_version",
-    "rows_impacted",
-    "new_site",
-    "vector",
-    "seen",
-    "changeset",
-    "changeset_info",
-    "apply",
-    "digest",
-    "config_set",
-    "config_get",
-    "pack_columns",
-    "fract_key_between",
-    "uuid7",
-    "time",
-    "finalize",
-];
 
 const NAMES: [&str; 20] = [
     "plain",
@@ -67,7 +36,7 @@ const NAMES: [&str; 20] = [
 
 /// An argument, as SQL.
 fn argument(rng: &mut Rng, world: &World) -> String {
-    match rng.below(9) {
+    match rng.below(10) {
         0 | 1 => format!("'{}'", rng.pick(&NAMES).replace('\'', "''")),
         2 => rng.below(12).to_string(),
         3 => literal(&rng.value()),
@@ -81,14 +50,44 @@ fn argument(rng: &mut Rng, world: &World) -> String {
         5 => hex(rng.pick(&world.keys)),
         6 => hex(rng.pick(&world.changesets)),
         7 => rng.edge(0).cast_signed().to_string().replace("-9223372036854775808", "-1"),
+        8 => {
+            let mut schema = SCHEMAS.map(str::as_bytes)[rng.below(SCHEMAS.len())].to_vec();
+            if rng.one_in(3) {
+                crate::mutate::bytes(rng, &mut schema, b"); CREATE INDEX i ON plain(a); (");
+            }
+            format!("CAST({} AS TEXT)", hex(&schema))
+        }
         _ => "NULL".into(),
     }
 }
 
 fn call(rng: &mut Rng, world: &World) -> String {
-    let n = if rng.one_in(12) { rng.below(20) } else { rng.below(4) };
+    let (name, arities) = rng.pick(&world.functions);
+    let n = match *rng.pick(arities) {
+        _ if rng.one_in(30) => rng.below(20),
+        -1 if rng.one_in(12) => rng.below(20),
+        -1 => rng.below(5),
+        n => n as usize,
+    };
     let arguments: Vec<String> = (0..n).map(|_| argument(rng, world)).collect();
-    format!("crsql_{}({})", rng.pick(&CALLS), arguments.join(", "))
+    format!("{name}({})", arguments.join(", "))
+}
+
+/// A read of any of our virtual tables, with any of their columns bound, or of a table that people
+/// read.
+fn table(rng: &mut Rng, world: &World) -> String {
+    let (name, columns) = rng.pick(&world.tables);
+    let mut sql = format!("SELECT * FROM {name}");
+    if rng.one_in(3) {
+        let arguments: Vec<String> = (0..rng.below(4)).map(|_| argument(rng, world)).collect();
+        sql += &format!("({})", arguments.join(", "));
+    }
+    for n in 0..rng.below(3) {
+        let op = *rng.pick(&["=", "<", ">", "IS", "IN", "<>"]);
+        let (word, value) = (if n == 0 { "WHERE" } else { "AND" }, argument(rng, world));
+        sql += &format!(" {word} \"{}\" {op} ({value})", rng.pick(columns));
+    }
+    sql
 }
 
 /// A read of the feed with constraints.
@@ -107,29 +106,40 @@ fn feed(rng: &mut Rng, world: &World) -> String {
     sql
 }
 
-/// One statement.
+/// One statement. Those that change the schema are few: after them all others are prepared anew.
 pub fn statement(rng: &mut Rng, world: &World) -> String {
     let it = call(rng, world);
-    match rng.below(18) {
+    let kinds = if rng.one_in(6) { 18 } else { 10 };
+    match rng.below(kinds) {
         0 => feed(rng, world),
         1 => (*rng.pick(&BETWEEN)).to_owned(),
         2 => format!("INSERT INTO plain(a) SELECT {it}"),
         3 => format!("UPDATE plain SET a = {it} WHERE id < 3"),
-        4 => format!("SELECT {it} FROM plain"),
-        5 => "SELECT * FROM crsql_check()".into(),
-        6 => format!("SELECT * FROM crsql_unpack_columns({})", argument(rng, world)),
+        4 => format!("SELECT {it} FROM plain LIMIT 2"),
+        5 if rng.one_in(8) => "SELECT * FROM crsql_check()".into(),
+        6 => table(rng, world),
         7 => format!("DELETE FROM crsql_changes WHERE pk = {}", argument(rng, world)),
         8 => format!("UPDATE crsql_changes SET val = {}", argument(rng, world)),
-        9 => format!("INSERT INTO crsql_enlist VALUES({})", argument(rng, world)),
         10 => {
             format!("CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON plain BEGIN SELECT {it}; END")
         }
         11 => format!("CREATE VIEW IF NOT EXISTS v AS SELECT {it}"),
         12 => super::rows::insert(rng, world),
         13 => (*rng.pick(&SCHEMA)).to_owned(),
+        14 => format!("INSERT INTO crsql_enlist VALUES({})", argument(rng, world)),
         _ => format!("SELECT {it}"),
     }
 }
+
+/// What `crsql_automigrate` is asked for.
+const SCHEMAS: [&str; 4] = [
+    "CREATE TABLE plain(id INTEGER PRIMARY KEY NOT NULL, a, b TEXT, more INT DEFAULT 1)",
+    "CREATE TABLE pairs(k1 TEXT NOT NULL, k2 INTEGER NOT NULL, v, PRIMARY KEY(k1, k2)); \
+     CREATE INDEX px ON pairs(v); SELECT crsql_as_crr('pairs');",
+    "CREATE TABLE fresh(id TEXT PRIMARY KEY NOT NULL, at TEXT) STRICT; \
+     SELECT crsql_fract_as_ordered('fresh', 'at');",
+    "CREATE TABLE x(y); SELECT load_extension('x'); ATTACH 'y' AS z; -- \" ' [ ` /*",
+];
 
 const SCHEMA: [&str; 10] = [
     "ALTER TABLE plain ADD COLUMN more DEFAULT 3",
@@ -144,13 +154,25 @@ const SCHEMA: [&str; 10] = [
     "SELECT * FROM v",
 ];
 
+/// What a round does.
+fn round(rng: &mut Rng, world: &World) -> Vec<String> {
+    (0..1 + rng.below(10)).map(|_| statement(rng, world)).collect()
+}
+
 impl Target for Functions {
     fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
-        let lines: Vec<String> = (0..1 + rng.below(10)).map(|_| statement(rng, world)).collect();
-        script::text(rng.below(world.images.len()), &lines)
+        script::make(rng, world.images.len(), |rng, _| round(rng, world))
     }
 
-    fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
+    fn change(&self, rng: &mut Rng, world: &World, input: &[u8]) -> Vec<u8> {
+        script::change(rng, world, input, |rng, _| round(rng, world))
+    }
+
+    fn is_bytes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, world: &World, input: &[u8]) -> Result<u64, String> {
         script::run(world, input, Asked::default())
     }
 }

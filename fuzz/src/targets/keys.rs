@@ -1,7 +1,8 @@
-//! The small formats, in Rust alone: packed keys, values, row clocks, lists of keys, deps, vectors.
-//! What is understood has one form and comes back; the rest is an error.
+//! The small formats, in Rust alone: packed keys, values, row clocks, lists of keys, deps, vectors,
+//! and the rest that reads bytes (`pure`). What is understood has one form and comes back; the
+//! rest is an error.
 
-use super::Target;
+use super::{Target, pure};
 use crate::rng::Rng;
 use crate::world::World;
 use crate::{meter, mutate};
@@ -11,12 +12,12 @@ use crsql::words::rowclock::RowClock;
 use crsql::words::value::ValueRef;
 use crsql::words::vector::Vector;
 use crsql::words::wire::{Reader, put_value};
-use crsql::words::{deps, fract, keylist, pack};
+use crsql::words::{deps, keylist, pack};
 
 /// The target. The first byte of an input says which format the rest is.
 pub struct Keys;
 
-const FORMATS: usize = 8;
+const FORMATS: usize = 11;
 /// What may be held for each byte of input, and beside that.
 const FACTOR: usize = 200;
 const BESIDE: usize = 16 << 10;
@@ -30,7 +31,9 @@ impl Target for Keys {
             3 => &world.clocks,
             4 => &world.lists,
             5 => &world.deps,
-            _ => &world.vectors,
+            6 | 7 => &world.vectors,
+            8 => &world.texts,
+            _ => &world.noise,
         };
         let mut bytes = if from.is_empty() { Vec::new() } else { rng.pick(from).clone() };
         if format == 2 {
@@ -43,25 +46,35 @@ impl Target for Keys {
         bytes
     }
 
-    fn run(&self, _: &World, input: &[u8]) -> Result<(), String> {
-        let Some((format, bytes)) = input.split_first() else { return Ok(()) };
-        let mut done = Ok(());
-        let most = meter::most(|| {
-            done = match format {
-                0 => packed(bytes),
-                1 => key(bytes),
-                2 => values(bytes),
-                3 => clock(bytes),
-                4 => list(bytes),
-                5 => seen(bytes),
-                6 => vector(bytes),
-                _ => text(bytes),
-            };
+    fn is_bytes(&self) -> bool {
+        true
+    }
+
+    fn change(&self, rng: &mut Rng, _: &World, input: &[u8]) -> Vec<u8> {
+        let mut bytes = input.to_vec();
+        mutate::bytes(rng, &mut bytes, &[]);
+        bytes
+    }
+
+    fn run(&self, _: &World, input: &[u8]) -> Result<u64, String> {
+        let Some((format, bytes)) = input.split_first() else { return Ok(1) };
+        let (done, most) = meter::most(|| match usize::from(*format) % FORMATS {
+            0 => packed(bytes),
+            1 => key(bytes),
+            2 => values(bytes),
+            3 => clock(bytes),
+            4 => list(bytes),
+            5 => seen(bytes),
+            6 => vector(bytes),
+            7 => pure::between(bytes),
+            8 => pure::sql(bytes),
+            9 => pure::ranges(bytes),
+            _ => pure::stamps(bytes),
         });
         if most > FACTOR * input.len() + BESIDE {
             return Err(format!("{most} bytes are held for {} of format {format}", input.len()));
         }
-        done
+        done.map(|()| 1)
     }
 }
 
@@ -154,19 +167,4 @@ fn vector(bytes: &[u8]) -> Result<(), String> {
         Ok(_) => Err("a vector comes back as another".into()),
         Err(e) => Err(format!("a vector that was written is refused: {}", e.text)),
     }
-}
-
-fn text(bytes: &[u8]) -> Result<(), String> {
-    let text = String::from_utf8_lossy(bytes);
-    let middle = (0..=text.len() / 2).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let (a, b) = text.split_at(middle);
-    let _ = Affinity::of(&text, bytes.len().is_multiple_of(2));
-    for (a, b) in [(Some(a), Some(b)), (Some(b), Some(a)), (Some(a), None), (None, Some(b))] {
-        let Ok(between) = fract::key_between(a, b) else { continue };
-        let above = a.is_none_or(|a| a < between.as_str());
-        if !above || b.is_some_and(|b| between.as_str() >= b) {
-            return Err(format!("{between:?} does not lie between {a:?} and {b:?}"));
-        }
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ pub mod apply;
 pub mod changeset;
 pub mod functions;
 pub mod keys;
+pub mod pure;
 pub mod rows;
-pub mod script;
 pub mod tables;
 
 use crate::rng::Rng;
@@ -15,8 +15,12 @@ use crate::world::World;
 pub trait Target {
     /// An input.
     fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8>;
-    /// Feeds it; a sentence where something is wrong.
-    fn run(&self, world: &World, input: &[u8]) -> Result<(), String>;
+    /// Another input, made from one.
+    fn change(&self, rng: &mut Rng, world: &World, input: &[u8]) -> Vec<u8>;
+    /// Feeds it; gives how many executions that was, or a sentence where something is wrong.
+    fn run(&self, world: &World, input: &[u8]) -> Result<u64, String>;
+    /// Whether an input is one thing to read, in Rust alone; the others are scripts of SQL.
+    fn is_bytes(&self) -> bool;
 }
 
 /// The names of all targets, and the share of the time that each is given.

@@ -1,10 +1,11 @@
 //! `INSERT INTO crsql_changes` with rows from real feeds, some of their values replaced by odd
 //! ones. What is real is taken in any order with the same result.
 
-use super::script::{self, Asked};
 use super::{Target, apply};
 use crate::host::{self, INTO, hex, literal};
+use crate::judge;
 use crate::rng::Rng;
+use crate::script::{self, Asked};
 use crate::world::World;
 use crsql::words::pack;
 use crsql::words::value::Value;
@@ -61,23 +62,39 @@ fn replaced(rng: &mut Rng, world: &World, at: usize) -> String {
     }
 }
 
+/// What a round does; `honest`: with rows as they were sent.
+fn round(rng: &mut Rng, world: &World, honest: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for _ in 0..1 + rng.below(12) {
+        if rng.one_in(8) {
+            lines.push((*rng.pick(&apply::BETWEEN)).to_owned());
+        }
+        match honest {
+            true => lines.push(format!("{INTO}({})", rng.pick(&world.rows).join(", "))),
+            false => lines.push(insert(rng, world)),
+        }
+    }
+    lines
+}
+
 impl Target for Rows {
     fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
-        let mut lines = Vec::new();
-        let honest = rng.one_in(4);
-        for _ in 0..1 + rng.below(12) {
-            if rng.one_in(8) {
-                lines.push((*rng.pick(&apply::BETWEEN)).to_owned());
-            }
-            match honest {
-                true => lines.push(format!("{INTO}({})", rng.pick(&world.rows).join(", "))),
-                false => lines.push(insert(rng, world)),
-            }
+        if rng.one_in(8) {
+            let lines = round(rng, world, true);
+            return script::text(rng.below(world.images.len()), &lines);
         }
-        script::text(rng.below(world.images.len()), &lines)
+        script::make(rng, world.images.len(), |rng, _| round(rng, world, false))
     }
 
-    fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
+    fn change(&self, rng: &mut Rng, world: &World, input: &[u8]) -> Vec<u8> {
+        script::change(rng, world, input, |rng, _| round(rng, world, false))
+    }
+
+    fn is_bytes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, world: &World, input: &[u8]) -> Result<u64, String> {
         let (_, lines) = script::parse(input);
         let honest = |line: &String| {
             let values =
@@ -87,14 +104,15 @@ impl Target for Rows {
         let all = lines.iter().all(honest);
         let asked =
             Asked { sound: true, atomic: true, writable: true, rows: all, changesets: false };
-        script::run(world, input, asked)?;
+        let executions = script::run(world, input, asked)?;
         if !all {
-            return Ok(());
+            return Ok(executions);
         }
         let inserts: Vec<&String> = lines.iter().filter(|l| l.starts_with(INTO)).collect();
         let forward = taken(world, inserts.iter().copied());
         let backward = taken(world, inserts.iter().rev().copied());
-        script::same(&forward, &backward, "the same with rows in another order")
+        judge::same(&forward, &backward, "the same with rows in another order")?;
+        Ok(executions)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Our own tables, damaged by hand, under a connection that goes on working: errors are SQL errors,
 //! and nothing panics, hangs or damages the file itself.
 
-use super::script::{self, Asked};
 use super::{Target, apply, functions, rows};
 use crate::host::{self, hex, literal, owned};
 use crate::mutate;
 use crate::rng::Rng;
+use crate::script::{self, Asked};
 use crate::world::World;
 use crsql::words::value::Value;
 use rusqlite::Connection;
@@ -112,28 +112,43 @@ fn work(rng: &mut Rng, world: &World) -> String {
     }
 }
 
-impl Target for Tables {
-    fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
+impl Tables {
+    /// What a round does: our tables are used, damaged, and used.
+    fn round(&self, rng: &mut Rng, world: &World, image: usize) -> Vec<String> {
         let all = self
             .cells
             .get_or_init(|| world.images.iter().map(|image| cells(&host::copy(image))).collect());
         // The last image has no tables of ours.
-        let image = rng.below(world.images.len() - 1);
+        let all = &all[image.min(world.images.len() - 2)];
         let mut lines = vec!["PRAGMA ignore_check_constraints = 1".to_owned()];
         for _ in 0..rng.below(3) {
             lines.push(work(rng, world));
         }
         for _ in 0..1 + rng.below(3) {
-            lines.push(damage(rng, &all[image]));
+            lines.push(damage(rng, all));
         }
         for _ in 0..2 + rng.below(8) {
             lines.push(work(rng, world));
         }
         lines.push("PRAGMA ignore_check_constraints = 0".to_owned());
-        script::text(image, &lines)
+        lines
+    }
+}
+
+impl Target for Tables {
+    fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
+        script::make(rng, world.images.len() - 1, |rng, image| self.round(rng, world, image))
     }
 
-    fn run(&self, world: &World, input: &[u8]) -> Result<(), String> {
+    fn change(&self, rng: &mut Rng, world: &World, input: &[u8]) -> Vec<u8> {
+        script::change(rng, world, input, |rng, image| self.round(rng, world, image))
+    }
+
+    fn is_bytes(&self) -> bool {
+        false
+    }
+
+    fn run(&self, world: &World, input: &[u8]) -> Result<u64, String> {
         script::run(world, input, Asked::default())
     }
 }

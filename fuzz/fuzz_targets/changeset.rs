@@ -1,0 +1,4 @@
+//! The target `changeset` of `src/targets`, under libFuzzer.
+#![no_main]
+
+crsql_fuzz::guided!("changeset");
