@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::coverage::Known;
 use super::memory::Memory;
-use crate::ground::cache::{Cache, Fixed};
+use crate::ground::cache::{Cache, Fixed, Lease};
 use crate::ground::catalog::{Catalog, Table};
 use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
@@ -19,8 +19,18 @@ use crate::words::planted::planted;
 
 const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
-const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
-const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
+/// Opening a savepoint, undoing what stands since then, and ending it. One inside another has
+/// another name, so that what is left of it goes with the outer one.
+const OUTER: [Fixed; 3] = [
+    Fixed(32, "SAVEPOINT crsql"),
+    Fixed(33, "ROLLBACK TO crsql"),
+    Fixed(34, "RELEASE crsql"),
+];
+const INNER: [Fixed; 3] = [
+    Fixed(35, "SAVEPOINT crsql_inner"),
+    Fixed(36, "ROLLBACK TO crsql_inner"),
+    Fixed(37, "RELEASE crsql_inner"),
+];
 
 /// One connection.
 pub struct Session {
@@ -60,6 +70,14 @@ pub struct Session {
 
 /// Something that is done at the end, even if a panic ends it.
 struct Over<F: FnMut()>(F);
+
+/// The ways out of a savepoint. They are prepared before it is opened: once SQLite had no memory it
+/// prepares nothing until the statement that called us has ended, and a savepoint that nobody can
+/// end is an open transaction.
+struct Ends<'a> {
+    back: Lease<'a>,
+    release: Lease<'a>,
+}
 
 impl<F: FnMut()> Drop for Over<F> {
     fn drop(&mut self) {
@@ -223,19 +241,19 @@ impl Session {
                 "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
             )));
         }
-        self.open_savepoint()?;
+        let ends = RefCell::new(self.open_savepoint()?);
         let returned = Cell::new(false);
         let panicked = Over(|| {
             if !returned.get() {
-                let _ = self.put_back();
+                let _ = self.put_back(&mut ends.borrow_mut());
             }
             self.depth.set(self.depth.get() - 1);
         });
-        let done = work().and_then(|v| self.release().map(|()| v));
+        let done = work().and_then(|v| self.release(&mut ends.borrow_mut()).map(|()| v));
         returned.set(true);
         if done.is_err() {
             // An error that made SQLite roll the whole transaction back took the savepoint along.
-            let undone = self.put_back();
+            let undone = self.put_back(&mut ends.borrow_mut());
             if undone.is_err() && !self.db.autocommit() {
                 return done.map_err(|e| {
                     Error::new(
@@ -252,32 +270,26 @@ impl Session {
         done
     }
 
-    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. One
-    /// inside another has another name, so that what is left of it goes with the outer one.
-    fn open_savepoint(&self) -> Result<()> {
+    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed.
+    fn open_savepoint(&self) -> Result<Ends<'_>> {
         let depth = self.depth.get();
         if depth == 0 {
             self.alone.set(self.db.autocommit());
         }
-        let opened = match depth {
-            0 => self.cache.fixed(SAVEPOINT)?.run(),
-            _ => self.db.exec("SAVEPOINT crsql_inner"),
-        };
+        let [open, back, release] = if depth == 0 { OUTER } else { INNER };
+        let mut ends = Ends { back: self.cache.fixed(back)?, release: self.cache.fixed(release)? };
+        let opened = self.cache.fixed(open)?.run();
         if opened.is_err() && depth == 0 {
-            let _ = self.put_back();
+            let _ = self.put_back(&mut ends);
         }
         opened?;
         self.depth.set(depth + 1);
-        Ok(())
+        Ok(ends)
     }
 
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
-    fn release(&self) -> Result<()> {
-        let ended = match self.depth.get() {
-            0 | 1 => self.cache.fixed(RELEASE)?.run(),
-            _ => self.db.exec("RELEASE crsql_inner"),
-        };
-        match ended {
+    fn release(&self, ends: &mut Ends<'_>) -> Result<()> {
+        match ends.release.run() {
             Err(e) if e.code & 0xff == SQLITE_INTERRUPT && self.depth.get() <= 1 => {
                 match self.db.exec("RELEASE crsql") {
                     // There is no such savepoint any more.
@@ -290,14 +302,12 @@ impl Session {
         }
     }
 
-    /// Undoes what stands since the savepoint, and ends it.
-    fn put_back(&self) -> Result<()> {
+    /// Undoes what stands since the savepoint, and ends it. Where there is no memory, SQLite rolls
+    /// the whole transaction back.
+    fn put_back(&self, ends: &mut Ends<'_>) -> Result<()> {
         self.forget();
-        let name = if self.depth.get() > 1 { "crsql_inner" } else { "crsql" };
-        let back = self
-            .db
-            .exec(&format!("ROLLBACK TO {name}"))
-            .and_then(|()| self.db.exec(&format!("RELEASE {name}")));
+        ends.release.reset();
+        let back = ends.back.run().and_then(|()| ends.release.run());
         // Ending a transaction of our own can fail as its commit did, for want of room.
         let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
         if stuck && !self.db.autocommit() { self.db.exec("ROLLBACK") } else { back }
