@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::coverage::Known;
 use super::memory::Memory;
-use crate::ground::cache::{Cache, Fixed, Lease};
+use crate::ground::cache::{Cache, Fixed};
 use crate::ground::catalog::{Catalog, Table};
 use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
@@ -21,16 +21,15 @@ const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
 /// Opening a savepoint, undoing what stands since then, and ending it. One inside another has
 /// another name, so that what is left of it goes with the outer one.
-const OUTER: [Fixed; 3] = [
-    Fixed(32, "SAVEPOINT crsql"),
-    Fixed(33, "ROLLBACK TO crsql"),
-    Fixed(34, "RELEASE crsql"),
-];
+const OUTER: [Fixed; 3] =
+    [Fixed(32, "SAVEPOINT crsql"), Fixed(33, "ROLLBACK TO crsql"), Fixed(34, "RELEASE crsql")];
 const INNER: [Fixed; 3] = [
     Fixed(35, "SAVEPOINT crsql_inner"),
     Fixed(36, "ROLLBACK TO crsql_inner"),
     Fixed(37, "RELEASE crsql_inner"),
 ];
+/// Tells whether SQLite wants every statement prepared anew, and costs next to nothing.
+const PROBE: Fixed = Fixed(38, "SELECT 1");
 
 /// One connection.
 pub struct Session {
@@ -62,6 +61,8 @@ pub struct Session {
     depth: Cell<u32>,
     /// The outermost of them began the transaction.
     alone: Cell<bool>,
+    /// How often SQLite had prepared the probe anew when we last asked.
+    probed: Cell<i32>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -70,14 +71,6 @@ pub struct Session {
 
 /// Something that is done at the end, even if a panic ends it.
 struct Over<F: FnMut()>(F);
-
-/// The ways out of a savepoint. They are prepared before it is opened: once SQLite had no memory it
-/// prepares nothing until the statement that called us has ended, and a savepoint that nobody can
-/// end is an open transaction.
-struct Ends<'a> {
-    back: Lease<'a>,
-    release: Lease<'a>,
-}
 
 impl<F: FnMut()> Drop for Over<F> {
     fn drop(&mut self) {
@@ -102,6 +95,7 @@ impl Session {
             own: Cell::default(),
             depth: Cell::new(0),
             alone: Cell::new(false),
+            probed: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -241,19 +235,19 @@ impl Session {
                 "{call} cannot run inside a statement that writes; call it in a SELECT of its own"
             )));
         }
-        let ends = RefCell::new(self.open_savepoint()?);
+        self.open_savepoint()?;
         let returned = Cell::new(false);
         let panicked = Over(|| {
             if !returned.get() {
-                let _ = self.put_back(&mut ends.borrow_mut());
+                let _ = self.put_back();
             }
             self.depth.set(self.depth.get() - 1);
         });
-        let done = work().and_then(|v| self.release(&mut ends.borrow_mut()).map(|()| v));
+        let done = work().and_then(|v| self.release().map(|()| v));
         returned.set(true);
         if done.is_err() {
             // An error that made SQLite roll the whole transaction back took the savepoint along.
-            let undone = self.put_back(&mut ends.borrow_mut());
+            let undone = self.put_back();
             if undone.is_err() && !self.db.autocommit() {
                 return done.map_err(|e| {
                     Error::new(
@@ -270,26 +264,53 @@ impl Session {
         done
     }
 
-    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed.
-    fn open_savepoint(&self) -> Result<Ends<'_>> {
+    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. The
+    /// ways out of it are prepared first: once SQLite had no memory it prepares nothing until the
+    /// statement that called us has ended, and a savepoint that nobody can end is an open
+    /// transaction.
+    fn open_savepoint(&self) -> Result<()> {
         let depth = self.depth.get();
         if depth == 0 {
             self.alone.set(self.db.autocommit());
         }
+        let mut probe = self.cache.fixed(PROBE)?;
+        probe.run()?;
+        if self.probed.replace(probe.reprepared()) != probe.reprepared() {
+            self.renew_ends()?;
+        }
+        drop(probe);
         let [open, back, release] = if depth == 0 { OUTER } else { INNER };
-        let mut ends = Ends { back: self.cache.fixed(back)?, release: self.cache.fixed(release)? };
+        drop((self.cache.fixed(back)?, self.cache.fixed(release)?));
         let opened = self.cache.fixed(open)?.run();
         if opened.is_err() && depth == 0 {
-            let _ = self.put_back(&mut ends);
+            let _ = self.put_back();
         }
         opened?;
         self.depth.set(depth + 1);
-        Ok(ends)
+        Ok(())
+    }
+
+    /// Runs a piece of work inside the savepoint after which SQLite prepares every statement anew,
+    /// as after CREATE INDEX: the ways out of the savepoint are ready again before anything else
+    /// is done. Where there is no memory, the end of the statement that is kept open rolls back.
+    pub fn expiring(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.snapshot(|| {
+            work()?;
+            self.renew_ends()
+        })
+    }
+
+    fn renew_ends(&self) -> Result<()> {
+        let [_, back, release] = OUTER;
+        let [_, inner_back, inner_release] = INNER;
+        [back, release, inner_back, inner_release].into_iter().try_for_each(|n| self.cache.renew(n))
     }
 
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
-    fn release(&self, ends: &mut Ends<'_>) -> Result<()> {
-        match ends.release.run() {
+    fn release(&self) -> Result<()> {
+        let [_, _, release] = if self.depth.get() > 1 { INNER } else { OUTER };
+        let ended = self.cache.fixed(release)?.run();
+        match ended {
             Err(e) if e.code & 0xff == SQLITE_INTERRUPT && self.depth.get() <= 1 => {
                 match self.db.exec("RELEASE crsql") {
                     // There is no such savepoint any more.
@@ -304,10 +325,11 @@ impl Session {
 
     /// Undoes what stands since the savepoint, and ends it. Where there is no memory, SQLite rolls
     /// the whole transaction back.
-    fn put_back(&self, ends: &mut Ends<'_>) -> Result<()> {
+    fn put_back(&self) -> Result<()> {
         self.forget();
-        ends.release.reset();
-        let back = ends.back.run().and_then(|()| ends.release.run());
+        let [_, back, release] = if self.depth.get() > 1 { INNER } else { OUTER };
+        let run = |sql: Fixed| self.cache.fixed(sql)?.run();
+        let back = run(back).and_then(|()| run(release));
         // Ending a transaction of our own can fail as its commit did, for want of room.
         let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
         if stuck && !self.db.autocommit() { self.db.exec("ROLLBACK") } else { back }

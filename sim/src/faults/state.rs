@@ -29,6 +29,13 @@ impl State {
         }
         None
     }
+
+    /// The first table that this has otherwise than some tables, or not at all.
+    pub fn lacks(&self, tables: &State) -> Option<String> {
+        let names = tables.rows.keys();
+        let part = names.filter_map(|name| Some((name.clone(), self.rows.get(name)?.clone())));
+        State { rows: part.collect() }.differs(tables)
+    }
 }
 
 /// A row for people: text as it is.
@@ -62,7 +69,7 @@ const ASKED: [(&str, &str); 5] = [
     ("crsql_digest()", "SELECT crsql_digest()"),
     ("crsql_db_version()", "SELECT crsql_db_version()"),
     ("crsql_site_id()", "SELECT crsql_site_id()"),
-    ("crsql_check()", "SELECT fault, \"table\", detail FROM crsql_check()"),
+    ("crsql_check()", "SELECT fault, \"table\" FROM crsql_check()"),
 ];
 const OF_OURS: [(&str, &str); 2] = [
     ("crsql_held", "SELECT \"table\", pk, cid, val, reason FROM crsql_held ORDER BY 1, 2, 3"),
@@ -74,8 +81,8 @@ fn ours(db: &Connection) -> Answer<bool> {
     ask(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'crsql_state'", [])
 }
 
-/// What is in a file.
-pub fn read(db: &Connection) -> Answer<State> {
+/// The rows of the application's tables.
+pub fn tables(db: &Connection) -> Answer<State> {
     let mut out = State::default();
     for name in rows(db, NAMES)? {
         // Its length, its class, and it.
@@ -84,6 +91,12 @@ pub fn read(db: &Connection) -> Answer<State> {
         all.sort();
         out.rows.insert(name, all);
     }
+    Ok(out)
+}
+
+/// What is in a file.
+pub fn read(db: &Connection) -> Answer<State> {
+    let mut out = tables(db)?;
     let ours = if ours(db)? { &OF_OURS[..] } else { &[] };
     let asked = if ours.is_empty() { &ASKED[..1] } else { &ASKED[..] };
     for (name, sql) in asked.iter().chain(ours) {
