@@ -8,6 +8,7 @@ SECONDS ?= 60
 SEEDS ?= 2000
 CASES ?= 1000000
 OUT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+EVERY ?= 1
 TOOLS := target/tools
 # The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
 BESIDE := $(CARGO) run --release --locked --target-dir target/beside --manifest-path
@@ -26,7 +27,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick laws sim planted fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick laws sim planted faults fuzz matrix valgrind clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -69,6 +70,9 @@ sim: ## SEEDS=2000 simulated worlds; SEED=x runs one and tells what happens in i
 planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
 	RUSTFLAGS="--cfg crsql_plant" $(CARGO) run --release --locked --target-dir target/planted \
 		--manifest-path sim/Cargo.toml -- --planted 1 --seeds 10000
+
+faults: ## every call that can fail fails once, and for good, in the scripts of sim/faults; EVERY=50 for a slice
+	$(BESIDE) sim/Cargo.toml -- --faults 1 --every $(EVERY) $(if $(SCRIPT),--script $(SCRIPT))
 
 fuzz: ## hostile bytes against all that reads them, for SECONDS=60; TARGET=apply for one target
 	@CARGO="$(CARGO)" fuzz/run.sh $(SECONDS) "$(TARGET)" $(if $(PLAIN),plain)

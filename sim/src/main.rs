@@ -8,6 +8,7 @@
 mod case;
 mod disk;
 mod exchange;
+mod faults;
 mod fork;
 mod harm;
 mod host;
@@ -89,13 +90,8 @@ fn asked() -> Result<Asked, String> {
 }
 
 fn main() -> ExitCode {
-    let done = asked().and_then(|asked| match (&asked.replay, asked.seed) {
-        _ if asked.planted => planted_are_found(&asked),
-        _ if asked.plant.is_some() => plant(&asked),
-        (Some(file), _) => replay(file),
-        (None, Some(seed)) => one(seed, &asked.menu),
-        (None, None) => many(&asked),
-    });
+    let faults = std::env::args().nth(1).is_some_and(|first| first == "--faults");
+    let done = if faults { faults::main() } else { asked().and_then(|asked| simulate(&asked)) };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -103,6 +99,16 @@ fn main() -> ExitCode {
             println!("{e}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn simulate(asked: &Asked) -> Result<bool, String> {
+    match (&asked.replay, asked.seed) {
+        _ if asked.planted => planted_are_found(asked),
+        _ if asked.plant.is_some() => plant(asked),
+        (Some(file), _) => replay(file),
+        (None, Some(seed)) => one(seed, &asked.menu),
+        (None, None) => many(asked),
     }
 }
 
