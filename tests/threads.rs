@@ -16,8 +16,8 @@ use common::sync::{assert_equal, pull_in};
 use common::{int, memory, open, rows, run};
 use std::path::Path;
 
-const THREADS: i64 = 4;
-const ROUNDS: i64 = 6;
+const THREADS: i64 = 3;
+const ROUNDS: i64 = 4;
 
 /// One thread: a table of its own, a column of its own in the table of all, a replica of its own
 /// in memory that pulls from the file after every round.
@@ -42,7 +42,8 @@ fn thread(path: &Path, who: i64) {
         run(
             &db,
             &format!(
-                "BEGIN IMMEDIATE; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a; UPDATE {own} SET x = {n};
+                "BEGIN IMMEDIATE; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a;
+                UPDATE {own} SET x = {n};
                 UPDATE t SET n = -n WHERE id = '{who} {n}'; COMMIT"
             ),
         );

@@ -1,5 +1,5 @@
-//! Floor 0 alone, with every test of it that needs nothing else: what `tests/mutants/run.sh` lays out
-//! as a package of its own. One crate, so that a mutant costs one compilation.
+//! Floor 0 alone, with every test of it that needs nothing else: what `tests/proof/mutants.sh` lays
+//! out as a package of its own. One crate, so that a mutant costs one compilation.
 
 extern crate self as crsql;
 
@@ -17,6 +17,9 @@ mod words_affinity;
 #[cfg(test)]
 #[path = "../tests/words_changeset.rs"]
 mod words_changeset;
+#[cfg(test)]
+#[path = "../tests/words_edges.rs"]
+mod words_edges;
 #[cfg(test)]
 #[path = "../tests/words_vector.rs"]
 mod words_vector;
