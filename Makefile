@@ -27,7 +27,8 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick laws sim planted faults fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick counts laws sim planted faults fuzz matrix \
+	valgrind helgrind asan miri mutants coverage clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -84,6 +85,25 @@ valgrind: build need-sqlite3 ## the smoke script under valgrind: no bad access, 
 	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
 	$(VALGRIND) --quiet --error-exitcode=9 --leak-check=full \
 		$(SQLITE3) -batch -bail -cmd '.load ./crsql' :memory: < tests/sql/smoke.sql
+
+helgrind: ## the tests of many threads under helgrind: no access to memory without order
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	tests/proof/helgrind.sh $(VALGRIND)
+
+asan: need-sqlite3 ## every test under AddressSanitizer and LeakSanitizer (x86-64 Linux, gcc)
+	tests/proof/asan.sh
+
+miri: ## the tests of floor 0 in Miri, which sees undefined behaviour (nightly Rust)
+	tests/proof/miri.sh
+
+mutants: $(TOOLS)/bin/cargo-mutants ## every mutant of floor 0 is caught by its tests; MUTANTS="-f src/words/merge.rs"
+	CARGO_MUTANTS=$< tests/proof/mutants.sh $(MUTANTS)
+
+$(TOOLS)/bin/cargo-mutants:
+	$(CARGO) install --root $(TOOLS) --locked cargo-mutants
+
+coverage: need-sqlite3 ## the lines and branches that the tests reach, by file
+	tests/proof/coverage.sh
 
 clean: ## remove what was built
 	$(CARGO) clean
