@@ -26,7 +26,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick laws sim planted fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick counts laws sim planted fuzz matrix valgrind clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ bench: build ## the benchmarks, in full
 
 bench-quick: build ## the benchmarks, small and fast
 	$(BESIDE) benches/Cargo.toml -- --quick
+
+counts: build ## instructions per row of each operation, against benches/counts.txt; BLESS=1 keeps them
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	$(BESIDE) benches/Cargo.toml -- --counts benches/counts.txt $(if $(BLESS),--bless)
 
 laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
 	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws

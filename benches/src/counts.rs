@@ -139,9 +139,7 @@ fn poll(p: &Place) -> Result<usize> {
     let db = p.create("t.db", Key::Int, &rows(1, BEFORE))?;
     let vector = side::vector(&db)?;
     side::changeset(&db, &vector, 1 << 30)?;
-    measured(|| {
-        (0..TIMES).try_for_each(|_| side::changeset(&db, &vector, 1 << 30).map(drop))
-    })?;
+    measured(|| (0..TIMES).try_for_each(|_| side::changeset(&db, &vector, 1 << 30).map(drop)))?;
     Ok(TIMES)
 }
 
@@ -221,9 +219,10 @@ fn count(op: &Op, lib: Option<&Path>) -> Result<f64> {
         Some(lib) => command.arg("--lib").arg(lib),
         None => command.arg("--plain"),
     };
-    let done = command.stderr(Stdio::piped()).output().map_err(|e| {
-        format!("valgrind does not start ({e}): install the package valgrind")
-    })?;
+    let done = command
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|e| format!("valgrind does not start ({e}): install the package valgrind"))?;
     if !done.status.success() {
         return Err(String::from_utf8_lossy(&done.stderr).into_owned().into());
     }
@@ -251,7 +250,9 @@ pub fn all(lib: &Path, kept: &Path, bless: bool) -> Result<bool> {
         well &= !worse && (was.is_some() || bless);
         let verdict = match was {
             None => "not kept yet".to_owned(),
-            Some(was) => format!("{:+.1} %{}", 100. * (ours / was - 1.), if worse { " WORSE" } else { "" }),
+            Some(was) => {
+                format!("{:+.1} %{}", 100. * (ours / was - 1.), if worse { " WORSE" } else { "" })
+            }
         };
         let plain = plain.map_or_else(|| "-".to_owned(), |n| format!("{n:.0}"));
         println!("{:<24} {plain:>12} {ours:>12.0} {verdict:>8}", op.0);
@@ -262,8 +263,10 @@ pub fn all(lib: &Path, kept: &Path, bless: bool) -> Result<bool> {
     Ok(well || bless)
 }
 
-const HEAD: &str = "# Instructions per row, or per call for poll, open and first-write, of the release build on \
-                    x86-64 Linux.\n# `make counts` compares; `make counts BLESS=1` writes this file.\n";
+const HEAD: &str = "\
+# Instructions per row, or per call for poll, open and first-write: release build, x86-64 Linux.
+# `make counts` compares; `make counts BLESS=1` writes this file.
+";
 
 fn read(kept: &Path) -> Result<BTreeMap<String, f64>> {
     let Ok(text) = std::fs::read_to_string(kept) else { return Ok(BTreeMap::new()) };
