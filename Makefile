@@ -62,6 +62,10 @@ bench: build ## the benchmarks, in full
 bench-quick: build ## the benchmarks, small and fast
 	$(BESIDE) benches/Cargo.toml -- --quick
 
+counts: build ## instructions per row of each operation, against benches/counts.txt; BLESS=1 keeps them
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	$(BESIDE) benches/Cargo.toml -- --counts benches/counts.txt $(if $(BLESS),--bless)
+
 laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
 	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws
 
