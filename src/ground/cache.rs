@@ -85,6 +85,12 @@ impl Cache {
         self.lease_fixed(sql, Prep::Cached)
     }
 
+    /// A statement of fixed text that is not one of the first write's: the memory at hand is not
+    /// spent on it.
+    pub fn apart(&self, sql: Fixed) -> Result<Lease<'_>> {
+        self.lease_fixed(sql, Prep::Apart)
+    }
+
     /// A statement whose text is made when it is first needed.
     pub fn get(&self, slot: Slot, sql: impl FnOnce() -> String) -> Result<Lease<'_>> {
         self.lease(slot, Prep::Cached, sql)
@@ -124,7 +130,7 @@ impl Cache {
         match kept {
             Some(old) => {
                 drop(old);
-                self.fixed(sql).map(drop)
+                self.apart(sql).map(drop)
             }
             None => Ok(()),
         }
@@ -132,6 +138,9 @@ impl Cache {
 
     fn prepare(&self, sql: &str, how: Prep) -> Result<Stmt> {
         self.connect_guard()?;
+        if how == Prep::Apart {
+            return self.db.prepare(sql, how);
+        }
         let n = self.prepared.get();
         self.prepared.set(n.saturating_add(1));
         match how {

@@ -24,6 +24,8 @@ pub enum Prep {
     Once,
     /// Often; it touches no virtual table, so that it keeps none open.
     Cached,
+    /// The same, now and then.
+    Apart,
     /// The same, and soon: it is prepared in the memory that SQLite has at hand.
     AtHand,
     /// Often, with a virtual table in it.
@@ -35,7 +37,7 @@ impl Prep {
     fn flags(self) -> u32 {
         match self {
             Prep::Once => 0,
-            Prep::Cached => 0x01 | 0x04,
+            Prep::Cached | Prep::Apart => 0x01 | 0x04,
             Prep::AtHand => 0x04,
             Prep::CachedVtab => 0x01,
         }

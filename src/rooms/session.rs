@@ -273,15 +273,15 @@ impl Session {
         if depth == 0 {
             self.alone.set(self.db.autocommit());
         }
-        let mut probe = self.cache.fixed(PROBE)?;
+        let mut probe = self.cache.apart(PROBE)?;
         probe.run()?;
         if self.probed.replace(probe.reprepared()) != probe.reprepared() {
             self.renew_ends()?;
         }
         drop(probe);
         let [open, back, release] = if depth == 0 { OUTER } else { INNER };
-        drop((self.cache.fixed(back)?, self.cache.fixed(release)?));
-        let opened = self.cache.fixed(open)?.run();
+        drop((self.cache.apart(back)?, self.cache.apart(release)?));
+        let opened = self.cache.apart(open)?.run();
         if opened.is_err() && depth == 0 {
             let _ = self.put_back();
         }
@@ -309,7 +309,7 @@ impl Session {
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
     fn release(&self) -> Result<()> {
         let [_, _, release] = if self.depth.get() > 1 { INNER } else { OUTER };
-        let ended = self.cache.fixed(release)?.run();
+        let ended = self.cache.apart(release)?.run();
         match ended {
             Err(e) if e.code & 0xff == SQLITE_INTERRUPT && self.depth.get() <= 1 => {
                 match self.db.exec("RELEASE crsql") {
@@ -328,7 +328,7 @@ impl Session {
     fn put_back(&self) -> Result<()> {
         self.forget();
         let [_, back, release] = if self.depth.get() > 1 { INNER } else { OUTER };
-        let run = |sql: Fixed| self.cache.fixed(sql)?.run();
+        let run = |sql: Fixed| self.cache.apart(sql)?.run();
         let back = run(back).and_then(|()| run(release));
         // Ending a transaction of our own can fail as its commit did, for want of room.
         let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
