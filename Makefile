@@ -8,6 +8,7 @@ SECONDS ?= 60
 SEEDS ?= 2000
 CASES ?= 1000000
 EVERY ?= 1
+ROUNDS ?= 500
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
 # The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
@@ -27,7 +28,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick laws sim planted faults fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick laws sim planted faults kill fuzz matrix valgrind clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -73,6 +74,9 @@ planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
 
 faults: ## every call that can fail fails once, and for good, in the scripts of sim/faults; EVERY=50 for a slice
 	$(BESIDE) sim/Cargo.toml -- --faults 1 --every $(EVERY) $(if $(SCRIPT),--script $(SCRIPT))
+
+kill: ## ROUNDS=500 times, processes that write and apply are killed
+	CRSQL_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test kill -- --nocapture
 
 fuzz: ## hostile bytes against everything that reads them, for SECONDS=60
 	$(BESIDE) fuzz/Cargo.toml -- --seconds $(SECONDS)
