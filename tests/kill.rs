@@ -1,6 +1,6 @@
 //! The promise: a process that writes may be killed at any moment (threat H1). Whoever opens the
-//! file next finds it sound, with every transaction that was acknowledged, all of it, and no half of
-//! any other; and a version that a peer pulled before is not given again to other content.
+//! file next finds it sound, with every transaction that was acknowledged, all of it, and no
+//! half of any other; and a version that a peer pulled before is not given again to other content.
 //!
 //! Real processes on real files: this program starts itself again as writers and as one that
 //! applies changesets, reads what they acknowledge from a pipe, and kills them. A few rounds here;

@@ -1,10 +1,10 @@
 //! The promise: what was committed is there, and nothing else is, whichever one allocation of
 //! SQLite's fails while it commits (threat L6).
 //!
-//! The story behind it is of `sim/faults/held.sql` (`make faults SCRIPT=held`), where the
-//! journal is on a disk: a kept statement that writes, run after the schema had changed, is run twice by
-//! SQLite; without memory as it undid the first run, SQLite rolled the whole transaction back, said
-//! nothing, and COMMIT committed nothing. Such statements are prepared anew now.
+//! The story behind it is of `sim/faults/held.sql` (`make faults SCRIPT=held`), on a disk: a kept
+//! statement that writes, run after the schema had changed, is run twice by SQLite; without memory
+//! as it undid the first run, SQLite rolled the whole transaction back, said nothing, and COMMIT
+//! committed nothing. Such statements are prepared anew now.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
