@@ -9,6 +9,7 @@ SEEDS ?= 2000
 CASES ?= 1000000
 OUT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 EVERY ?= 1
+ROUNDS ?= 500
 TOOLS := target/tools
 # The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
 BESIDE := $(CARGO) run --release --locked --target-dir target/beside --manifest-path
@@ -27,7 +28,7 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick counts laws sim planted faults fuzz matrix \
+.PHONY: help build demo test lint audit bench bench-quick counts laws sim planted faults kill fuzz matrix \
 	valgrind helgrind asan miri mutants coverage clean need-sqlite3
 
 help: ## this list
@@ -78,6 +79,9 @@ planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
 
 faults: ## every call that can fail fails once, and for good, in the scripts of sim/faults; EVERY=50 for a slice
 	$(BESIDE) sim/Cargo.toml -- --faults 1 --every $(EVERY) $(if $(SCRIPT),--script $(SCRIPT))
+
+kill: ## ROUNDS=500 times, processes that write and apply are killed
+	CRSQL_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test kill -- --nocapture
 
 fuzz: ## hostile bytes against all that reads them, for SECONDS=60; TARGET=apply for one target
 	@CARGO="$(CARGO)" fuzz/run.sh $(SECONDS) "$(TARGET)" $(if $(PLAIN),plain)

@@ -167,10 +167,20 @@ impl Cache {
         drop((fixed, idle));
     }
 
-    /// Finalises the idle statements of tables, whose text holds names that may have changed.
+    /// Finalises the idle statements of tables, whose text holds names that may have changed, and
+    /// those of fixed text that write. SQLite would find out itself that the schema has changed,
+    /// and run them again; but where it has no memory as it undoes the first run of one that
+    /// writes, it rolls the whole transaction back and says nothing.
     pub fn forget_tables(&self) {
         let stale = std::mem::take(&mut *self.idle.borrow_mut());
-        drop(stale);
+        let mut fixed = self.fixed.borrow_mut();
+        let writing: Vec<Stmt> = fixed
+            .iter_mut()
+            .filter(|kept| kept.as_ref().is_some_and(|stmt| !stmt.readonly()))
+            .filter_map(Option::take)
+            .collect();
+        drop(fixed);
+        drop((stale, writing));
     }
 
     fn give_back(&self, place: Place, mut stmt: Stmt) {

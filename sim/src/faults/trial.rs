@@ -38,14 +38,6 @@ fn text(e: Failed) -> String {
     format!("{} ({})", e.text, e.code)
 }
 
-/// The file, as whoever opens it now finds it.
-fn copied(now: i64) -> Result<Connection, String> {
-    let mut disk = Disk::of(TESTED);
-    disk.now = now + 500_000;
-    disk.put(DIED);
-    host::open(DIED, &[]).map_err(text)
-}
-
 impl Trial<'_> {
     fn run(mut self) -> Result<Outcome, String> {
         self.of.disk.put(TESTED);
@@ -196,11 +188,15 @@ impl Trial<'_> {
         }
     }
 
-    /// Which of these states the file is in. This connection and whoever opens the file agree about
-    /// the rows; the judge, who may write, asks the rest of a copy.
+    /// Which of these states the file is in: another connection and this one agree about it. What
+    /// the other one writes as it looks is rolled back.
     fn is(&self, states: &[usize]) -> Result<usize, String> {
         let db = self.db.as_ref().ok_or("no connection")?;
-        let found = self.one_of(states, &state::read(&copied(self.of.disk.now)?).map_err(text)?)?;
+        let other = host::open(TESTED, &[]).map_err(text)?;
+        host::run(&other, "BEGIN").map_err(text)?;
+        let now = state::read(&other).map_err(text)?;
+        host::run(&other, "ROLLBACK").map_err(text)?;
+        let found = self.one_of(states, &now)?;
         let here = state::tables(db).map_err(text)?;
         match self.of.states[found].lacks(&here) {
             Some(differs) => Err(format!("this connection sees it otherwise: {differs}")),
@@ -221,7 +217,10 @@ impl Trial<'_> {
 
     /// What a process finds that starts after this one was killed here.
     fn died(&self, at: usize) -> Result<(), String> {
-        let db = copied(self.of.disk.now)?;
+        let mut disk = Disk::of(TESTED);
+        disk.now = self.of.disk.now + 500_000;
+        disk.put(DIED);
+        let db = host::open(DIED, &[]).map_err(text)?;
         let now = state::read(&db).map_err(text)?;
         let at = self.one_of(&[at, at + 1], &now)?;
         self.sound(&db, at)
