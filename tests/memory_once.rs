@@ -10,13 +10,13 @@
 
 mod common;
 
-use common::sync::everything;
-use common::{int, memory, open, rows, run};
+use common::sync::{apply, everything, try_apply};
+use common::{error, int, memory, open, rows, run};
 use rusqlite::ffi;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 type Malloc = unsafe extern "C" fn(c_int) -> *mut c_void;
 static REAL: OnceLock<Malloc> = OnceLock::new();
@@ -37,6 +37,11 @@ unsafe extern "C" fn malloc(bytes: c_int) -> *mut c_void {
 }
 
 fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(put_in_place);
+}
+
+fn put_in_place() {
     let mut methods = MaybeUninit::<ffi::sqlite3_mem_methods>::uninit();
     // SAFETY: before SQLite is initialised, on the only thread that uses it; SQLite fills what it
     // is given and copies what it takes.
@@ -93,4 +98,40 @@ fn l6_a_commit_that_succeeded_is_there_whichever_allocation_failed() {
         }
     }
     assert!(committed > 0 && failed > 10, "{committed} committed, {failed} failed");
+}
+
+/// A merge turns CHECK constraints off for a row that breaks one. Without memory it could not turn
+/// them on again, and the connection took whatever the application wrote from there on; nor end its
+/// savepoint, because that setting has SQLite prepare every statement anew.
+#[test]
+fn l6_a_merge_without_memory_leaves_no_check_turned_off() {
+    const C: &str = "CREATE TABLE c(k INTEGER PRIMARY KEY NOT NULL, lo INTEGER, hi INTEGER,
+                       CHECK(lo <= hi)); SELECT crsql_as_crr('c');";
+    install();
+    let (a, other) = (memory(), memory());
+    run(&a, C);
+    run(&other, C);
+    run(&a, "INSERT INTO c VALUES(1, 1, 9)");
+    apply(&other, &everything(&a));
+    run(&a, "UPDATE c SET lo = 8");
+    run(&other, "UPDATE c SET hi = 2");
+    let (first, second) = (everything(&a), everything(&other));
+    let mut failed = 0;
+    for n in 0.. {
+        let b = memory();
+        run(&b, C);
+        apply(&b, &first);
+        LEFT.set(Some(n));
+        let done = try_apply(&b, &second);
+        let untouched = LEFT.take().is_some();
+        run(&b, "INSERT INTO c VALUES(2, 1, 2)");
+        let told = error(&b, "INSERT INTO c VALUES(3, 2, 1)");
+        assert!(told.contains("CHECK constraint failed"), "allocation {n}: {told}");
+        assert_eq!(int(&b, "PRAGMA ignore_check_constraints"), 0, "allocation {n}");
+        failed += usize::from(done.is_err());
+        if untouched {
+            break;
+        }
+    }
+    assert!(failed > 50, "{failed}");
 }

@@ -63,6 +63,8 @@ pub struct Session {
     alone: Cell<bool>,
     /// How often SQLite had prepared the probe anew when we last asked.
     probed: Cell<i32>,
+    /// A merge has turned CHECK constraints off (`unchecked.rs`).
+    pub unchecked: Cell<bool>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -96,6 +98,7 @@ impl Session {
             depth: Cell::new(0),
             alone: Cell::new(false),
             probed: Cell::new(0),
+            unchecked: Cell::new(false),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -120,6 +123,7 @@ impl Session {
         if self.memory.borrow().enlisted {
             return Ok(());
         }
+        super::unchecked::put_back(self)?;
         let rowid = self.db.last_insert_rowid();
         let done = self.cache.vtab(ENLIST)?.run();
         self.db.set_last_insert_rowid(rowid);
