@@ -6,16 +6,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use crsql::words::dot::{Dot, MAX_COUNT, Txn};
+use crsql::words::clock;
+use crsql::words::dot::{Dot, MAX_CL, MAX_COUNT, Txn};
 use crsql::words::error::Error;
 use crsql::words::fract;
 use crsql::words::key::Key;
 use crsql::words::keylist;
+use crsql::words::merge::{self, Rule, Write};
 use crsql::words::rowclock::{Base, Cell, RowClock};
 use crsql::words::sqltext;
 use crsql::words::value::ValueRef;
-use crsql::words::vector::Vector;
+use crsql::words::vector::{TEXT_BYTES_MAX, Vector};
 use crsql::words::wire::put_varint;
+use std::cmp::Ordering;
 
 const SITE: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
@@ -76,6 +79,17 @@ fn a_later_write_of_a_cell_takes_the_place_of_the_one_before() {
     clock.set(cell(1, 7, 5));
     assert_eq!(clock.base.unwrap().n, 1, "the base ends before an older column's own write");
     assert_eq!(clock.over, [cell(0, 9, 0), cell(1, 7, 5)]);
+    // A cell that was written elsewhere, and then by the base's own transaction: no base may hide it.
+    let mut clock = RowClock { over: vec![cell(1, 9, 0), cell(2, 9, 1)], ..based(1) };
+    clock.set(cell(1, 7, 5));
+    assert_eq!(clock, RowClock { over: vec![cell(1, 7, 5), cell(2, 9, 1)], ..based(1) });
+    clock.set(cell(3, 7, 7));
+    assert_eq!(clock.base.unwrap().n, 1, "column 3 does not follow column 0");
+    let mut clock = based(1);
+    for other in [cell(1, 8, 5), cell(1, 7, 4), Cell { stamp: Some(9), ..cell(1, 7, 5) }] {
+        clock.set(other);
+        assert_eq!((clock.base, clock.cell(1)), (based(1).base, Some(other)));
+    }
 }
 
 #[test]
@@ -105,6 +119,9 @@ fn a_clock_is_settled_only_where_its_cells_make_a_base() {
     let one = of(vec![cell(0, 7, 4), cell(1, 7, 5), cell(2, 8, 0)]);
     let expected = RowClock { over: vec![cell(2, 8, 0)], ..based(2) };
     assert_eq!(settled(&one, &[0, 1, 2]), expected);
+    let apart = RowClock { over: vec![cell(1, 7, 5), cell(2, 8, 0)], ..based(1) };
+    assert_eq!(settled(&apart, &[0, 1, 2]), expected, "what joins the base joins it");
+    assert_eq!(settled(&based(5), &[0, 1]), based(5), "a dropped column is no reason to write");
     // A column that is gone leaves a hole in the ids, which the base covers.
     let gone = of(vec![cell(0, 7, 4), cell(2, 7, 6)]);
     assert_eq!(settled(&gone, &[0, 2]), based(3));
@@ -176,6 +193,63 @@ fn calls_are_names_with_brackets_and_plain_arguments() {
     for text in others {
         assert!(!calls(text), "{text}");
     }
+}
+
+#[test]
+fn the_order_of_writes_is_stamp_then_site_then_place() {
+    let write = |stamp, site, version, seq| Write { stamp, site: [site; 16], version, seq };
+    let meet = |standing: Option<&Write>, incoming: &Write, values: Ordering| {
+        let verdict = merge::cell(standing, incoming, || values);
+        (verdict.wins, verdict.rule)
+    };
+    let standing = write(50, 5, 5, 5);
+    assert_eq!(meet(None, &standing, Ordering::Less), (true, Rule::Unwritten));
+    let cases = [
+        (write(51, 4, 4, 4), Ordering::Less, (true, Rule::Stamp)),
+        (write(49, 6, 6, 6), Ordering::Greater, (false, Rule::Stamp)),
+        (write(50, 6, 4, 4), Ordering::Less, (true, Rule::Site)),
+        (write(50, 4, 6, 6), Ordering::Greater, (false, Rule::Site)),
+        (write(50, 5, 6, 4), Ordering::Less, (true, Rule::Fork)),
+        (write(50, 5, 4, 6), Ordering::Greater, (false, Rule::Fork)),
+        (write(50, 5, 5, 6), Ordering::Less, (true, Rule::Fork)),
+        (standing, Ordering::Greater, (true, Rule::Fork)),
+        (standing, Ordering::Less, (false, Rule::Fork)),
+        (standing, Ordering::Equal, (false, Rule::Same)),
+    ];
+    for (incoming, values, verdict) in cases {
+        assert_eq!(meet(Some(&standing), &incoming, values), verdict, "{incoming:?}");
+    }
+    let life = |standing, incoming| {
+        let verdict = merge::sentinel(standing, incoming);
+        (verdict.wins, verdict.rule)
+    };
+    let (low, high) = (([1; 16], 2, 2), ([2; 16], 1, 1));
+    assert_eq!(life(None, low), (true, Rule::Unwritten));
+    assert_eq!(life(Some(low), high), (true, Rule::Site));
+    assert_eq!(life(Some(high), low), (false, Rule::Site));
+    assert_eq!(life(Some(low), low), (false, Rule::Same));
+    assert_eq!(merge::life(1, 2), Ordering::Greater, "the greater life wins");
+}
+
+#[test]
+fn d4_the_highest_numbers_are_those_of_the_format() {
+    assert_eq!((MAX_COUNT, clock::MAX), (9_007_199_254_740_991, 9_007_199_254_740_991));
+    assert_eq!((MAX_CL, clock::STEPS_PER_MS), (1_099_511_627_776, 4_096));
+}
+
+#[test]
+fn e5_a_vector_may_have_as_many_bytes_as_are_read() {
+    let mut text = b"{\"v\":1}".to_vec();
+    text.resize(TEXT_BYTES_MAX, b' ');
+    assert_eq!(Vector::from_json(&text).unwrap(), Vector::default());
+    text.push(b' ');
+    assert!(Vector::from_json(&text).is_err());
+    let said = rejected("\"seen\":{\"SITE\":[[3,2,0]]}");
+    assert!(said.contains("goes from 3 to 2"), "{said}");
+    let said = rejected("\"seen\":{\"SITE\":[[3,\"2\",0]]}");
+    assert!(said.contains("no integer between 0 and"), "{said}");
+    let said = rejected("\"seen\":{\"a site\":[]}");
+    assert!(said.contains("not \"a site\""), "{said}");
 }
 
 #[test]
