@@ -13,11 +13,12 @@ use crsql::words::fract;
 use crsql::words::key::Key;
 use crsql::words::keylist;
 use crsql::words::merge::{self, Rule, Write};
+use crsql::words::pack;
 use crsql::words::rowclock::{Base, Cell, RowClock};
 use crsql::words::sqltext;
 use crsql::words::value::ValueRef;
 use crsql::words::vector::{TEXT_BYTES_MAX, Vector};
-use crsql::words::wire::put_varint;
+use crsql::words::wire::{Reader, put_value, put_varint};
 use std::cmp::Ordering;
 
 const SITE: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
@@ -250,6 +251,101 @@ fn e5_a_vector_may_have_as_many_bytes_as_are_read() {
     assert!(said.contains("no integer between 0 and"), "{said}");
     let said = rejected("\"seen\":{\"a site\":[]}");
     assert!(said.contains("not \"a site\""), "{said}");
+}
+
+#[test]
+fn e1_a_packed_key_may_end_with_its_last_column_and_nowhere_else() {
+    assert_eq!(pack::unpack(&[1, 5]).unwrap(), [ValueRef::Null]);
+    assert!(pack::unpack(&[2, 5]).is_err());
+    assert_eq!(pack::unpack_int(&[1, 9, 7]), Some(7));
+    for bytes in [&[1, 9, 7, 0][..], &[1, 9], &[2, 9, 7, 5], &[1, 5], &[]] {
+        assert_eq!(pack::unpack_int(bytes), None, "{bytes:?}");
+    }
+    let lowest = [&[1, 65, 128][..], &[0; 7]].concat();
+    assert_eq!(pack::unpack_int(&lowest), Some(i64::MIN), "8 bytes are the most");
+    let wide = [&[1, 73, 1][..], &[0; 8]].concat();
+    assert!(pack::unpack(&wide).unwrap_err().text.contains("9 bytes; 8 are the most"));
+}
+
+#[test]
+fn b4_only_a_real_that_is_an_integer_becomes_one() {
+    let beyond = 9_223_372_036_854_775_808.0;
+    for r in [1.5, -0.5, 1e300, -1e300, f64::INFINITY, beyond] {
+        assert_eq!(pack::canonical_key(ValueRef::Real(r)), ValueRef::Real(r));
+    }
+    for (r, i) in [(-0.0, 0), (-3.0, -3), (4_503_599_627_370_496.0, 1 << 52), (-beyond, i64::MIN)] {
+        assert_eq!(pack::canonical_key(ValueRef::Real(r)), ValueRef::Int(i));
+    }
+}
+
+#[test]
+fn d8_values_are_ordered_by_class_and_bytes() {
+    let rising = [
+        (ValueRef::Null, "null"),
+        (ValueRef::Int(-1), "integer"),
+        (ValueRef::Int(7), "integer"),
+        (ValueRef::Real(0.0), "real"),
+        (ValueRef::Real(1.0), "real"),
+        (ValueRef::Real(-0.0), "real"),
+        (ValueRef::Text(b"a"), "text"),
+        (ValueRef::Text(b"b"), "text"),
+        (ValueRef::Blob(b""), "blob"),
+        (ValueRef::Blob(b"a"), "blob"),
+    ];
+    for (i, (a, name)) in rising.iter().enumerate() {
+        assert_eq!(a.class_name(), *name);
+        for (j, (b, _)) in rising.iter().enumerate() {
+            assert_eq!(a.total_cmp(*b), i.cmp(&j), "{a:?} {b:?}");
+            assert_eq!(a == b, i == j, "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn a_list_of_rows_tells_its_length_and_its_end() {
+    let mut list = keylist::Writer::default();
+    assert!(list.is_empty());
+    assert_eq!((list.len(), list.end()), (0, 0));
+    list.push(3, keylist::KeyRef::Int(5), 2, 4);
+    list.push(3, keylist::KeyRef::Int(6), 6, 4);
+    assert!(!list.is_empty());
+    assert_eq!((list.len(), list.end()), (7, 10), "7 GAP, the table, gap 2, span 4, the key; 0, 2");
+    let bytes = list.take();
+    assert_eq!(bytes, [7, 6, 2, 4, 10, 0, 2]);
+    assert!(list.is_empty(), "the writer is as new");
+    let places: Vec<_> = keylist::decode(&bytes).unwrap().iter().map(|e| (e.seq, e.span)).collect();
+    assert_eq!(places, [(2, 4), (6, 4)]);
+}
+
+#[test]
+fn h5_the_places_of_a_list_of_rows_end_with_the_highest() {
+    let list = |seq: u64, span: u64| {
+        let mut list = keylist::Writer::default();
+        list.push(0, keylist::KeyRef::Int(0), seq, span);
+        keylist::decode(&list.take())
+    };
+    assert!(list(MAX_COUNT, 1).is_ok());
+    assert!(list(MAX_COUNT + 1, 0).unwrap_err().text.contains("a place too large"));
+    assert!(list(MAX_COUNT, 2).unwrap_err().text.contains("a place too large"));
+}
+
+#[test]
+fn e3_texts_of_every_length_have_one_form() {
+    let long = vec![b'x'; 200];
+    for text in (0..=long.len()).map(|n| &long[..n]) {
+        for value in [ValueRef::Text(text), ValueRef::Blob(text)] {
+            let mut bytes = Vec::new();
+            put_value(&mut bytes, value);
+            let mut r = Reader::new(&bytes);
+            assert_eq!(r.value().unwrap(), value);
+            assert!(r.is_empty());
+        }
+    }
+    let mut r = Reader::new(&[5, 1, 2, 3, 4, 5]);
+    assert_eq!(r.count(1).unwrap(), 5, "as many as there are bytes");
+    assert!(Reader::new(&[5, 1, 2, 3, 4]).count(1).is_err());
+    assert!(Reader::new(&[3, 1, 2, 3, 4, 5]).count(2).is_err());
+    assert_eq!(Reader::new(&[2, 1, 2, 3, 4, 5]).count(2).unwrap(), 2);
 }
 
 #[test]
