@@ -10,7 +10,7 @@ use crsql::words::clock;
 use crsql::words::dot::{Dot, MAX_CL, MAX_COUNT, Txn};
 use crsql::words::error::Error;
 use crsql::words::fract;
-use crsql::words::key::Key;
+use crsql::words::key::{Key, KeyKind};
 use crsql::words::keylist;
 use crsql::words::merge::{self, Rule, Write};
 use crsql::words::pack;
@@ -156,6 +156,17 @@ fn h5_a_clock_out_of_bounds_is_corrupt() {
         let said = clock(*flags, numbers).unwrap_err().text;
         assert!(said.contains(what), "{flags} {numbers:?}: {said}");
     }
+}
+
+#[test]
+fn e6_a_key_from_a_peer_has_the_columns_of_the_table() {
+    let key = |kind, columns, pk: &[u8]| Key::from_pk(kind, columns, pk).map_err(|e| e.text);
+    assert_eq!(key(KeyKind::Int, 1, &[1, 9, 7]), Ok(Key::Int(7)));
+    assert_eq!(key(KeyKind::Packed, 1, &[1, 9, 7]), Ok(Key::Packed(vec![1, 9, 7])));
+    assert!(key(KeyKind::Int, 1, &[1, 11, 1, 97]).unwrap_err().contains("not an integer"));
+    let said = key(KeyKind::Packed, 2, &[1, 9, 7]).unwrap_err();
+    assert_eq!(said, "the key has 1 columns, the table's has 2");
+    assert!(key(KeyKind::Int, 2, &[1, 9, 7]).unwrap_err().contains("the table's has 2"));
 }
 
 #[test]

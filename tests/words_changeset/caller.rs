@@ -103,6 +103,32 @@ fn the_size_is_that_of_the_frame_the_tables_the_heads_and_the_items() {
 }
 
 #[test]
+fn a_key_of_the_other_kind_or_of_no_bytes_is_refused() {
+    let said = |kind, key| {
+        let mut b = Builder::new();
+        b.table(1, || table("a", kind, 2));
+        b.begin(head(1, 1));
+        b.row(0, key, 1, Some(0), std::iter::empty());
+        b.end();
+        b.finish(Header::default()).map_err(|e| e.text)
+    };
+    assert!(said(KeyKind::Int, KeyRef::Int(1)).is_ok());
+    assert!(said(KeyKind::Packed, KeyRef::Packed(&[1, 9, 1])).is_ok());
+    let wrong = Err("a row's key is not of its table's kind".to_owned());
+    assert_eq!(said(KeyKind::Int, KeyRef::Packed(&[1, 9, 1])), wrong);
+    assert_eq!(said(KeyKind::Packed, KeyRef::Int(1)), wrong);
+    assert_eq!(said(KeyKind::Packed, KeyRef::Packed(&[])), wrong);
+}
+
+#[test]
+fn ranges_that_touch_are_written_as_one() {
+    let mut whole = small();
+    whole.header.coverage = seen(&[(1, &[(1, 3), (4, 6), (8, 9)])]);
+    let joined = seen(&[(1, &[(1, 6), (8, 9)])]);
+    assert_eq!(read(&write(&whole)).unwrap().header.coverage, joined);
+}
+
+#[test]
 fn two_tables_of_one_name_are_refused() {
     let said = refused(|b| {
         let other = b.table(2, || table("a", KeyKind::Int, 1));
