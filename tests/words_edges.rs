@@ -80,7 +80,7 @@ fn a_later_write_of_a_cell_takes_the_place_of_the_one_before() {
     clock.set(cell(1, 7, 5));
     assert_eq!(clock.base.unwrap().n, 1, "the base ends before an older column's own write");
     assert_eq!(clock.over, [cell(0, 9, 0), cell(1, 7, 5)]);
-    // A cell that was written elsewhere, and then by the base's own transaction: no base may hide it.
+    // A cell that was written elsewhere, and then by the base's own transaction, stays apart.
     let mut clock = RowClock { over: vec![cell(1, 9, 0), cell(2, 9, 1)], ..based(1) };
     clock.set(cell(1, 7, 5));
     assert_eq!(clock, RowClock { over: vec![cell(1, 7, 5), cell(2, 9, 1)], ..based(1) });
@@ -342,7 +342,7 @@ fn h5_the_places_of_a_list_of_rows_end_with_the_highest() {
 
 #[test]
 fn e3_texts_of_every_length_have_one_form() {
-    let long = vec![b'x'; 200];
+    let long = [b'x'; 200];
     for text in (0..=long.len()).map(|n| &long[..n]) {
         for value in [ValueRef::Text(text), ValueRef::Blob(text)] {
             let mut bytes = Vec::new();
