@@ -6,16 +6,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use crsql::words::dot::{Dot, MAX_COUNT, Txn};
+use crsql::words::clock;
+use crsql::words::dot::{Dot, MAX_CL, MAX_COUNT, Txn};
 use crsql::words::error::Error;
 use crsql::words::fract;
-use crsql::words::key::Key;
+use crsql::words::key::{Key, KeyKind};
 use crsql::words::keylist;
+use crsql::words::merge::{self, Rule, Write};
+use crsql::words::pack;
 use crsql::words::rowclock::{Base, Cell, RowClock};
 use crsql::words::sqltext;
 use crsql::words::value::ValueRef;
-use crsql::words::vector::Vector;
-use crsql::words::wire::put_varint;
+use crsql::words::vector::{TEXT_BYTES_MAX, Vector};
+use crsql::words::wire::{Reader, put_value, put_varint};
+use std::cmp::Ordering;
 
 const SITE: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
@@ -76,6 +80,17 @@ fn a_later_write_of_a_cell_takes_the_place_of_the_one_before() {
     clock.set(cell(1, 7, 5));
     assert_eq!(clock.base.unwrap().n, 1, "the base ends before an older column's own write");
     assert_eq!(clock.over, [cell(0, 9, 0), cell(1, 7, 5)]);
+    // A cell that was written elsewhere, and then by the base's own transaction, stays apart.
+    let mut clock = RowClock { over: vec![cell(1, 9, 0), cell(2, 9, 1)], ..based(1) };
+    clock.set(cell(1, 7, 5));
+    assert_eq!(clock, RowClock { over: vec![cell(1, 7, 5), cell(2, 9, 1)], ..based(1) });
+    clock.set(cell(3, 7, 7));
+    assert_eq!(clock.base.unwrap().n, 1, "column 3 does not follow column 0");
+    let mut clock = based(1);
+    for other in [cell(1, 8, 5), cell(1, 7, 4), Cell { stamp: Some(9), ..cell(1, 7, 5) }] {
+        clock.set(other);
+        assert_eq!((clock.base, clock.cell(1)), (based(1).base, Some(other)));
+    }
 }
 
 #[test]
@@ -105,6 +120,9 @@ fn a_clock_is_settled_only_where_its_cells_make_a_base() {
     let one = of(vec![cell(0, 7, 4), cell(1, 7, 5), cell(2, 8, 0)]);
     let expected = RowClock { over: vec![cell(2, 8, 0)], ..based(2) };
     assert_eq!(settled(&one, &[0, 1, 2]), expected);
+    let apart = RowClock { over: vec![cell(1, 7, 5), cell(2, 8, 0)], ..based(1) };
+    assert_eq!(settled(&apart, &[0, 1, 2]), expected, "what joins the base joins it");
+    assert_eq!(settled(&based(5), &[0, 1]), based(5), "a dropped column is no reason to write");
     // A column that is gone leaves a hole in the ids, which the base covers.
     let gone = of(vec![cell(0, 7, 4), cell(2, 7, 6)]);
     assert_eq!(settled(&gone, &[0, 2]), based(3));
@@ -138,6 +156,17 @@ fn h5_a_clock_out_of_bounds_is_corrupt() {
         let said = clock(*flags, numbers).unwrap_err().text;
         assert!(said.contains(what), "{flags} {numbers:?}: {said}");
     }
+}
+
+#[test]
+fn e6_a_key_from_a_peer_has_the_columns_of_the_table() {
+    let key = |kind, columns, pk: &[u8]| Key::from_pk(kind, columns, pk).map_err(|e| e.text);
+    assert_eq!(key(KeyKind::Int, 1, &[1, 9, 7]), Ok(Key::Int(7)));
+    assert_eq!(key(KeyKind::Packed, 1, &[1, 9, 7]), Ok(Key::Packed(vec![1, 9, 7])));
+    assert!(key(KeyKind::Int, 1, &[1, 11, 1, 97]).unwrap_err().contains("not an integer"));
+    let said = key(KeyKind::Packed, 2, &[1, 9, 7]).unwrap_err();
+    assert_eq!(said, "the key has 1 columns, the table's has 2");
+    assert!(key(KeyKind::Int, 2, &[1, 9, 7]).unwrap_err().contains("the table's has 2"));
 }
 
 #[test]
@@ -176,6 +205,158 @@ fn calls_are_names_with_brackets_and_plain_arguments() {
     for text in others {
         assert!(!calls(text), "{text}");
     }
+}
+
+#[test]
+fn the_order_of_writes_is_stamp_then_site_then_place() {
+    let write = |stamp, site, version, seq| Write { stamp, site: [site; 16], version, seq };
+    let meet = |standing: Option<&Write>, incoming: &Write, values: Ordering| {
+        let verdict = merge::cell(standing, incoming, || values);
+        (verdict.wins, verdict.rule)
+    };
+    let standing = write(50, 5, 5, 5);
+    assert_eq!(meet(None, &standing, Ordering::Less), (true, Rule::Unwritten));
+    let cases = [
+        (write(51, 4, 4, 4), Ordering::Less, (true, Rule::Stamp)),
+        (write(49, 6, 6, 6), Ordering::Greater, (false, Rule::Stamp)),
+        (write(50, 6, 4, 4), Ordering::Less, (true, Rule::Site)),
+        (write(50, 4, 6, 6), Ordering::Greater, (false, Rule::Site)),
+        (write(50, 5, 6, 4), Ordering::Less, (true, Rule::Fork)),
+        (write(50, 5, 4, 6), Ordering::Greater, (false, Rule::Fork)),
+        (write(50, 5, 5, 6), Ordering::Less, (true, Rule::Fork)),
+        (standing, Ordering::Greater, (true, Rule::Fork)),
+        (standing, Ordering::Less, (false, Rule::Fork)),
+        (standing, Ordering::Equal, (false, Rule::Same)),
+    ];
+    for (incoming, values, verdict) in cases {
+        assert_eq!(meet(Some(&standing), &incoming, values), verdict, "{incoming:?}");
+    }
+    let life = |standing, incoming| {
+        let verdict = merge::sentinel(standing, incoming);
+        (verdict.wins, verdict.rule)
+    };
+    let (low, high) = (([1; 16], 2, 2), ([2; 16], 1, 1));
+    assert_eq!(life(None, low), (true, Rule::Unwritten));
+    assert_eq!(life(Some(low), high), (true, Rule::Site));
+    assert_eq!(life(Some(high), low), (false, Rule::Site));
+    assert_eq!(life(Some(low), low), (false, Rule::Same));
+    assert_eq!(merge::life(1, 2), Ordering::Greater, "the greater life wins");
+}
+
+#[test]
+fn d4_the_highest_numbers_are_those_of_the_format() {
+    assert_eq!((MAX_COUNT, clock::MAX), (9_007_199_254_740_991, 9_007_199_254_740_991));
+    assert_eq!((MAX_CL, clock::STEPS_PER_MS), (1_099_511_627_776, 4_096));
+}
+
+#[test]
+fn e5_a_vector_may_have_as_many_bytes_as_are_read() {
+    let mut text = b"{\"v\":1}".to_vec();
+    text.resize(TEXT_BYTES_MAX, b' ');
+    assert_eq!(Vector::from_json(&text).unwrap(), Vector::default());
+    text.push(b' ');
+    assert!(Vector::from_json(&text).is_err());
+    let said = rejected("\"seen\":{\"SITE\":[[3,2,0]]}");
+    assert!(said.contains("goes from 3 to 2"), "{said}");
+    let said = rejected("\"seen\":{\"SITE\":[[3,\"2\",0]]}");
+    assert!(said.contains("no integer between 0 and"), "{said}");
+    let said = rejected("\"seen\":{\"a site\":[]}");
+    assert!(said.contains("not \"a site\""), "{said}");
+}
+
+#[test]
+fn e1_a_packed_key_may_end_with_its_last_column_and_nowhere_else() {
+    assert_eq!(pack::unpack(&[1, 5]).unwrap(), [ValueRef::Null]);
+    assert!(pack::unpack(&[2, 5]).is_err());
+    assert_eq!(pack::unpack_int(&[1, 9, 7]), Some(7));
+    for bytes in [&[1, 9, 7, 0][..], &[1, 9], &[2, 9, 7, 5], &[1, 5], &[]] {
+        assert_eq!(pack::unpack_int(bytes), None, "{bytes:?}");
+    }
+    let lowest = [&[1, 65, 128][..], &[0; 7]].concat();
+    assert_eq!(pack::unpack_int(&lowest), Some(i64::MIN), "8 bytes are the most");
+    let wide = [&[1, 73, 1][..], &[0; 8]].concat();
+    assert!(pack::unpack(&wide).unwrap_err().text.contains("9 bytes; 8 are the most"));
+}
+
+#[test]
+fn b4_only_a_real_that_is_an_integer_becomes_one() {
+    let beyond = 9_223_372_036_854_775_808.0;
+    for r in [1.5, -0.5, 1e300, -1e300, f64::INFINITY, beyond] {
+        assert_eq!(pack::canonical_key(ValueRef::Real(r)), ValueRef::Real(r));
+    }
+    for (r, i) in [(-0.0, 0), (-3.0, -3), (4_503_599_627_370_496.0, 1 << 52), (-beyond, i64::MIN)] {
+        assert_eq!(pack::canonical_key(ValueRef::Real(r)), ValueRef::Int(i));
+    }
+}
+
+#[test]
+fn d8_values_are_ordered_by_class_and_bytes() {
+    let rising = [
+        (ValueRef::Null, "null"),
+        (ValueRef::Int(-1), "integer"),
+        (ValueRef::Int(7), "integer"),
+        (ValueRef::Real(0.0), "real"),
+        (ValueRef::Real(1.0), "real"),
+        (ValueRef::Real(-0.0), "real"),
+        (ValueRef::Text(b"a"), "text"),
+        (ValueRef::Text(b"b"), "text"),
+        (ValueRef::Blob(b""), "blob"),
+        (ValueRef::Blob(b"a"), "blob"),
+    ];
+    for (i, (a, name)) in rising.iter().enumerate() {
+        assert_eq!(a.class_name(), *name);
+        for (j, (b, _)) in rising.iter().enumerate() {
+            assert_eq!(a.total_cmp(*b), i.cmp(&j), "{a:?} {b:?}");
+            assert_eq!(a == b, i == j, "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn a_list_of_rows_tells_its_length_and_its_end() {
+    let mut list = keylist::Writer::default();
+    assert!(list.is_empty());
+    assert_eq!((list.len(), list.end()), (0, 0));
+    list.push(3, keylist::KeyRef::Int(5), 2, 4);
+    list.push(3, keylist::KeyRef::Int(6), 6, 4);
+    assert!(!list.is_empty());
+    assert_eq!((list.len(), list.end()), (7, 10), "7 GAP, the table, gap 2, span 4, the key; 0, 2");
+    let bytes = list.take();
+    assert_eq!(bytes, [7, 6, 2, 4, 10, 0, 2]);
+    assert!(list.is_empty(), "the writer is as new");
+    let places: Vec<_> = keylist::decode(&bytes).unwrap().iter().map(|e| (e.seq, e.span)).collect();
+    assert_eq!(places, [(2, 4), (6, 4)]);
+}
+
+#[test]
+fn h5_the_places_of_a_list_of_rows_end_with_the_highest() {
+    let list = |seq: u64, span: u64| {
+        let mut list = keylist::Writer::default();
+        list.push(0, keylist::KeyRef::Int(0), seq, span);
+        keylist::decode(&list.take())
+    };
+    assert!(list(MAX_COUNT, 1).is_ok());
+    assert!(list(MAX_COUNT + 1, 0).unwrap_err().text.contains("a place too large"));
+    assert!(list(MAX_COUNT, 2).unwrap_err().text.contains("a place too large"));
+}
+
+#[test]
+fn e3_texts_of_every_length_have_one_form() {
+    let long = [b'x'; 200];
+    for text in (0..=long.len()).map(|n| &long[..n]) {
+        for value in [ValueRef::Text(text), ValueRef::Blob(text)] {
+            let mut bytes = Vec::new();
+            put_value(&mut bytes, value);
+            let mut r = Reader::new(&bytes);
+            assert_eq!(r.value().unwrap(), value);
+            assert!(r.is_empty());
+        }
+    }
+    let mut r = Reader::new(&[5, 1, 2, 3, 4, 5]);
+    assert_eq!(r.count(1).unwrap(), 5, "as many as there are bytes");
+    assert!(Reader::new(&[5, 1, 2, 3, 4]).count(1).is_err());
+    assert!(Reader::new(&[3, 1, 2, 3, 4, 5]).count(2).is_err());
+    assert_eq!(Reader::new(&[2, 1, 2, 3, 4, 5]).count(2).unwrap(), 2);
 }
 
 #[test]

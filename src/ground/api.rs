@@ -24,7 +24,10 @@ static TABLE: AtomicPtr<*const c_void> = AtomicPtr::new(null_mut());
 /// # Safety
 /// It holds a function in every slot of [`SLOTS`], and stays where it is.
 pub(super) unsafe fn adopt(table: Table) {
-    TABLE.store(table.cast_mut(), Ordering::Release);
+    // Every connection comes here, and only the first has something to write.
+    if TABLE.load(Ordering::Acquire) != table.cast_mut() {
+        TABLE.store(table.cast_mut(), Ordering::Release);
+    }
 }
 
 /// Whether a table was adopted.

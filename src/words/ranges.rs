@@ -57,13 +57,13 @@ impl RangeSet {
 
     /// What is in either set.
     pub fn union(&self, other: &RangeSet) -> RangeSet {
-        let mut out = RangeSet::with_capacity(self.len_ranges().max(other.len_ranges()));
+        let mut out = RangeSet::new();
         let (mut a, mut b) = (self.iter().peekable(), other.iter().peekable());
         loop {
             let next = match (a.peek(), b.peek()) {
-                (Some(x), Some(y)) if y < x => b.next(),
-                (Some(_), _) => a.next(),
-                (None, _) => b.next(),
+                (Some(x), Some(y)) if x <= y => a.next(),
+                (_, Some(_)) => b.next(),
+                (_, None) => a.next(),
             };
             match next {
                 Some((lo, hi)) => out.push(lo, hi),
@@ -144,10 +144,6 @@ impl RangeSet {
     /// How many ranges the set takes; each is one more place where something is missing.
     pub fn len_ranges(&self) -> usize {
         self.ranges.len()
-    }
-
-    fn with_capacity(ranges: usize) -> Self {
-        Self { ranges: Vec::with_capacity(ranges) }
     }
 
     /// Adds a range that begins no earlier than the last one does.

@@ -83,6 +83,51 @@ fn nothing_is_abandoned_where_nothing_is_open() {
     assert_eq!(read(&b.finish(Header::default()).unwrap()).unwrap().txns.len(), 1);
 }
 
+/// What limits a changeset to the bytes that a caller asked for is this estimate.
+#[test]
+fn the_size_is_that_of_the_frame_the_tables_the_heads_and_the_items() {
+    let mut b = Builder::new();
+    assert_eq!(b.size(), 96);
+    let mut keys = table("a", KeyKind::Packed, 3);
+    keys.keys.push(keys.keys[0].clone());
+    b.table(1, || keys);
+    assert_eq!(b.size(), 96 + 16 + 16 * (2 + 3));
+    let deps = vec![(site(2), [(1, 3)].into_iter().collect())];
+    b.begin(TxnHead { deps, ..head(1, 1) });
+    assert_eq!(b.end(), 96 + 96 + 20 * (1 + 1));
+    b.begin(head(1, 2));
+    let before = b.size();
+    b.row(0, KeyRef::Packed(&[1, 9, 1]), 1, Some(0), std::iter::empty());
+    // The item has 6 bytes, and there is one more for the index of its table.
+    assert_eq!(b.size() - before, 7);
+}
+
+#[test]
+fn a_key_of_the_other_kind_or_of_no_bytes_is_refused() {
+    let said = |kind, key| {
+        let mut b = Builder::new();
+        b.table(1, || table("a", kind, 2));
+        b.begin(head(1, 1));
+        b.row(0, key, 1, Some(0), std::iter::empty());
+        b.end();
+        b.finish(Header::default()).map_err(|e| e.text)
+    };
+    assert!(said(KeyKind::Int, KeyRef::Int(1)).is_ok());
+    assert!(said(KeyKind::Packed, KeyRef::Packed(&[1, 9, 1])).is_ok());
+    let wrong = Err("a row's key is not of its table's kind".to_owned());
+    assert_eq!(said(KeyKind::Int, KeyRef::Packed(&[1, 9, 1])), wrong);
+    assert_eq!(said(KeyKind::Packed, KeyRef::Int(1)), wrong);
+    assert_eq!(said(KeyKind::Packed, KeyRef::Packed(&[])), wrong);
+}
+
+#[test]
+fn ranges_that_touch_are_written_as_one() {
+    let mut whole = small();
+    whole.header.coverage = seen(&[(1, &[(1, 3), (4, 6), (8, 9)])]);
+    let joined = seen(&[(1, &[(1, 6), (8, 9)])]);
+    assert_eq!(read(&write(&whole)).unwrap().header.coverage, joined);
+}
+
 #[test]
 fn two_tables_of_one_name_are_refused() {
     let said = refused(|b| {
