@@ -8,6 +8,7 @@
 mod case;
 mod disk;
 mod exchange;
+mod forge;
 mod fork;
 mod harm;
 mod host;
