@@ -239,3 +239,27 @@ fn j3_every_name_that_a_column_had_when_crsql_was_called_is_known() {
     assert_eq!(rows(&b, "SELECT reason FROM crsql_held"), Vec::<String>::new());
     assert_eq!(rows(&b, "SELECT twice FROM t"), ["a"]);
 }
+
+/// A row was inserted with nothing but a value of a column that the receiver had dropped. The value
+/// was HELD, and with it all that told of the row. When the sender dropped the column too, it had a
+/// row that the receiver, who had seen that version, was never told of.
+#[test]
+fn j2_a_row_of_which_all_cells_are_held_is_there_all_the_same() {
+    const T: &str = "CREATE TABLE t(k NOT NULL PRIMARY KEY, a); SELECT crsql_as_crr('t')";
+    const DROP: &str = "SELECT crsql_begin_alter('t'); ALTER TABLE t DROP COLUMN a;
+                        SELECT crsql_commit_alter('t')";
+    for by_rows in [false, true] {
+        let (a, b) = two(T);
+        run(&b, DROP);
+        run(&a, "INSERT INTO t VALUES(1, 'a')");
+        if by_rows {
+            pull_rows(&b, &a);
+        } else {
+            pull(&b, &a);
+        }
+        assert_eq!(rows(&b, "SELECT * FROM t"), ["1"], "by rows: {by_rows}");
+        run(&a, DROP);
+        settle(&[&a, &b]);
+        assert_equal(&[&a, &b]);
+    }
+}
