@@ -263,3 +263,28 @@ fn j2_a_row_of_which_all_cells_are_held_is_there_all_the_same() {
         assert_equal(&[&a, &b]);
     }
 }
+
+/// A row that was merged had one value, of the second column; the first was gone at its origin.
+/// When the second was dropped as well, nothing in the clock said any more which write had made it,
+/// so the row was not passed on, though its version was.
+#[test]
+fn j2_a_merged_row_whose_columns_are_all_dropped_is_passed_on() {
+    let all = common::sync::replicas(
+        3,
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a, b); SELECT crsql_as_crr('t')",
+    );
+    let drop = |db: &rusqlite::Connection, column: &str| {
+        run(db, "SELECT crsql_begin_alter('t')");
+        run(db, &format!("ALTER TABLE t DROP COLUMN {column}; SELECT crsql_commit_alter('t')"));
+    };
+    let (origin, relay, last) = (&all[0], &all[1], &all[2]);
+    drop(origin, "a");
+    run(origin, "INSERT INTO t(k) VALUES(1)");
+    pull(relay, origin);
+    drop(relay, "a");
+    drop(last, "a");
+    all.iter().for_each(|db| drop(db, "b"));
+    pull(last, relay);
+    assert_eq!(rows(last, "SELECT * FROM t"), ["1"]);
+    assert_equal(&[origin, relay, last]);
+}
