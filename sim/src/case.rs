@@ -32,6 +32,9 @@ pub enum Step {
     Migrate { at: usize },
     /// The nth message arrives with a bit that is wrong.
     Garble { to: usize, nth: usize, bit: usize },
+    /// A hostile peer has made another message of the nth one: in the names of those who are there,
+    /// or in one of its own.
+    Forge { to: usize, nth: usize, seed: u64, liar: bool },
     /// Time passes.
     Tick { ms: i64 },
     /// A machine's clock is off by this much.
@@ -65,6 +68,19 @@ pub struct Case {
     pub steps: Vec<Step>,
 }
 
+impl Case {
+    /// Something is not what any replica wrote, or is written twice: the model knows nothing then.
+    pub fn is_forked(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Restore { .. } | Step::Forge { .. }))
+    }
+
+    /// A hostile peer speaks in the names of others, and is believed: peers are trusted for what
+    /// they say.
+    pub fn has_liar(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Forge { liar: true, .. }))
+    }
+}
+
 impl Step {
     /// A clock that others may be too far ahead of, or that is too far ahead of others.
     pub fn is_wild_clock(&self) -> bool {
@@ -76,7 +92,10 @@ impl Step {
         match self {
             Step::Pull { to, from, .. } | Step::Ask { to, from, .. } => *to.max(from),
             Step::Restore { at, from } => *at.max(from),
-            Step::Take { to, .. } | Step::Lose { to, .. } | Step::Garble { to, .. } => *to,
+            Step::Take { to, .. }
+            | Step::Lose { to, .. }
+            | Step::Forge { to, .. }
+            | Step::Garble { to, .. } => *to,
             Step::Tick { .. } => 0,
             Step::Sql { at, .. }
             | Step::Clock { at, .. }
@@ -130,6 +149,8 @@ impl fmt::Display for Step {
             Step::Take { to, nth, copy: true } => write!(f, "copy {to} {nth}"),
             Step::Lose { to, nth } => write!(f, "lose {to} {nth}"),
             Step::Garble { to, nth, bit } => write!(f, "garble {to} {nth} {bit}"),
+            Step::Forge { to, nth, seed, liar: true } => write!(f, "lie {to} {nth} {seed}"),
+            Step::Forge { to, nth, seed, liar: false } => write!(f, "forge {to} {nth} {seed}"),
             Step::Migrate { at } => write!(f, "migrate {at}"),
             Step::Tick { ms } => write!(f, "tick {ms}"),
             Step::Clock { at, ms } => write!(f, "clock {at} {ms}"),
@@ -231,6 +252,10 @@ fn step(kind: &str, w: &mut Words<'_>) -> Result<Step, String> {
         "take" | "copy" => Step::Take { to: w.number()?, nth: w.number()?, copy: kind == "copy" },
         "lose" => Step::Lose { to: w.number()?, nth: w.number()? },
         "garble" => Step::Garble { to: w.number()?, nth: w.number()?, bit: w.number()? },
+        "lie" | "forge" => {
+            let (to, nth, seed) = (w.number()?, w.number()?, w.number()?);
+            Step::Forge { to, nth, seed, liar: kind == "lie" }
+        }
         "migrate" => Step::Migrate { at: w.number()? },
         "tick" => Step::Tick { ms: w.number()? },
         "clock" => Step::Clock { at: w.number()?, ms: w.number()? },

@@ -3,10 +3,13 @@
 
 use crate::disk::Harm;
 use crate::exchange::{APPLY, VECTOR, own_version};
-use crate::host::{self, Answer, ask};
+use crate::forge;
+use crate::host::{self, Answer, Failed, ask};
 use crate::migrate::forward;
 use crate::replica::Mail;
+use crate::rng::Rng;
 use crate::world::{Verdict, World};
+use rusqlite::ffi;
 
 impl World<'_> {
     pub fn arm(&mut self, at: usize, after: u32, harm: Harm) -> Verdict<()> {
@@ -38,11 +41,13 @@ impl World<'_> {
         let mut list = vec!["BEGIN".to_owned()];
         list.extend(case.migrations[next - 1].list.iter().cloned());
         list.extend([format!("PRAGMA user_version = {next}"), "COMMIT".into()]);
+        let which = usize::from(self.replicas[at].conns[0].is_none());
         for sql in &list {
-            let answer = self.replicas[at].main().and_then(|db| host::run(db, sql));
+            let db = self.replicas[at].conn(which, &case.pragmas).map_err(|e| e.text)?;
+            let answer = host::run(db, sql);
             self.note_answer(&answer);
             if let Err(e) = answer {
-                let db = self.replicas[at].main().map_err(|e| e.text)?;
+                let db = self.replicas[at].conn(which, &case.pragmas).map_err(|e| e.text)?;
                 let _ = if db.is_autocommit() { Ok(()) } else { host::run(db, "ROLLBACK") };
                 self.excuse(at, &e, false).map_err(|why| format!("{why}\nof: {sql}"))?;
                 break;
@@ -58,6 +63,30 @@ impl World<'_> {
         let looked = self.replicas[at].look_at_schema();
         self.well(at, looked)?;
         self.observe(at)
+    }
+
+    /// A hostile peer makes another message of the nth one.
+    pub fn forge(&mut self, to: usize, nth: usize, seed: u64, liar: bool) -> Verdict<()> {
+        let (mut rng, other) = (Rng::new(seed), self.mail(to, nth + 1, true));
+        let mail = match (self.mail(to, nth, true), other) {
+            (Some(Mail::Changeset(bytes)), Some(Mail::Changeset(other))) => {
+                forge::changeset(&mut rng, &bytes, &other, liar).map(Mail::Changeset)
+            }
+            (Some(Mail::Rows { mut rows, vector }), _) if liar => {
+                forge::rows(&mut rng, &mut rows);
+                Some(Mail::Rows { rows, vector })
+            }
+            _ => None,
+        };
+        let Some(mail) = mail else { return Ok(()) };
+        let answer = self.taken(to, &mail);
+        self.note_answer(&answer);
+        self.replicas[to].blind = true;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(e) if is_refusal(&e) => Ok(()),
+            Err(e) => self.excuse(to, &e, false),
+        }
     }
 
     pub fn garble(&mut self, to: usize, nth: usize, bit: usize) -> Verdict<()> {
@@ -120,4 +149,12 @@ impl World<'_> {
         self.replicas[at].blind |= power;
         self.observe(at)
     }
+}
+
+/// Whether an error says what is wrong with what came, and not that something broke over it.
+fn is_refusal(e: &Failed) -> bool {
+    const WORDS: [&str; 6] =
+        ["REJECTED", "REFUSED", "too old", "takes", "it lies between", "is not"];
+    matches!(e.code & 0xff, ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH)
+        && WORDS.iter().any(|word| e.text.contains(word))
 }

@@ -10,6 +10,7 @@ use crate::replica::{dump, seen};
 use crate::template::Template;
 use crate::world::{Verdict, World};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 
 /// Runs a case to its end; gives the number that everything in it was folded into.
 pub fn run(case: &Case, template: &mut Template) -> Verdict<u64> {
@@ -21,12 +22,20 @@ pub fn run(case: &Case, template: &mut Template) -> Verdict<u64> {
 
 fn judge(world: &mut World<'_>) -> Verdict<()> {
     heal(world)?;
-    settle(world)?;
+    let settled = settle(world);
+    if world.case.has_liar() {
+        // Peers are trusted for what they say. But nothing may break.
+        return (0..world.replicas.len()).try_for_each(|at| {
+            sound(world.replicas[at].main().map_err(|e| e.text)?, true)
+                .map_err(|e| format!("after a lie, replica {at}: {e}"))
+        });
+    }
+    settled?;
     for at in 0..world.replicas.len() {
         replica(world, at).map_err(|e| format!("in the end, replica {at}: {e}"))?;
     }
     let merged = world.model.tables();
-    let forked = world.case.steps.iter().any(|s| matches!(s, Step::Restore { .. }));
+    let forked = world.case.is_forked();
     for (at, r) in world.replicas.iter().enumerate() {
         let first = &world.replicas[0].tables;
         differ(first, &r.tables)
@@ -120,20 +129,15 @@ fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
     let r = &world.replicas[at];
     let db = r.idle().ok_or("a transaction is open")?;
     let text = |e: host::Failed| e.text;
-    let sound: String = ask(db, "PRAGMA integrity_check", []).map_err(text)?;
-    if sound != "ok" && !sound.starts_with("CHECK constraint failed") {
-        return Err(format!("integrity_check: {sound}"));
-    }
-    if let Some(fault) = faults(db)? {
-        return Err(format!("crsql_check() finds {fault}"));
-    }
-    if let Some(held) = held(db, &world.case.migrations)? {
+    let hostile = world.case.steps.iter().any(|s| matches!(s, Step::Forge { .. }));
+    sound(db, hostile)?;
+    if let Some(held) = held(db, &world.case.migrations)?.filter(|_| !hostile) {
         return Err(format!("something is held: {held}"));
     }
     let digest: String = ask(db, "SELECT crsql_digest()", []).map_err(text)?;
     let vector: String = ask(db, "SELECT crsql_vector()", []).map_err(text)?;
     let site: Vec<u8> = ask(db, "SELECT crsql_site_id()", []).map_err(text)?;
-    let restored = world.case.steps.iter().any(|s| matches!(s, Step::Restore { .. }));
+    let restored = world.case.is_forked();
     if site != r.site && !restored {
         return Err("it took a new identity and there was no fork".into());
     }
@@ -157,14 +161,37 @@ fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
     Ok(())
 }
 
+/// Whether a file and what crsql knows of it are in order.
+fn sound(db: &Connection, hostile: bool) -> Verdict<()> {
+    let sound: String = ask(db, "PRAGMA integrity_check", []).map_err(|e| e.text)?;
+    if sound != "ok" && !sound.starts_with("CHECK constraint failed") {
+        return Err(format!("integrity_check: {sound}"));
+    }
+    match faults(db, hostile)? {
+        Some(fault) => Err(format!("crsql_check() finds {fault}")),
+        None => Ok(()),
+    }
+}
+
+/// The names, former ones too, of all that is dropped.
+fn gone(all: &[Migration]) -> BTreeSet<String> {
+    let mut gone = BTreeSet::new();
+    for m in all.iter().rev() {
+        match &m.effect {
+            Effect::Drop(_, name) | Effect::Anew(name) => drop(gone.insert(name.clone())),
+            Effect::Column(_, from, to) | Effect::Table(from, to) if gone.contains(to) => {
+                gone.insert(from.clone());
+            }
+            _ => {}
+        }
+    }
+    gone
+}
+
 /// The first change that is held, but for those of columns and tables that are gone everywhere.
 fn held(db: &Connection, all: &[Migration]) -> Verdict<Option<String>> {
-    let is_gone = |name: &str| {
-        all.iter().any(|m| match &m.effect {
-            Effect::Drop(_, gone) | Effect::Anew(gone) => gone == name,
-            _ => false,
-        })
-    };
+    let gone = gone(all);
+    let is_gone = |name: &String| gone.contains(name);
     let sql = "SELECT \"table\", cid, reason FROM crsql_held ORDER BY 1, 2";
     let text = |e: rusqlite::Error| host::Failed::from(e).text;
     let mut stmt = db.prepare(sql).map_err(text)?;
@@ -180,10 +207,12 @@ fn held(db: &Connection, all: &[Migration]) -> Verdict<Option<String>> {
 }
 
 /// The first thing that `crsql_check()` finds, but for rows that break a CHECK, which merges may.
-fn faults(db: &Connection) -> Verdict<Option<String>> {
+fn faults(db: &Connection, hostile: bool) -> Verdict<Option<String>> {
     let sql = "SELECT min(fault || ': ' || coalesce(\"table\", '') || ' ' || detail)
-               FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked')";
-    ask(db, sql, []).map_err(|e| format!("crsql_check: {}", e.text))
+               FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked', ?1)";
+    // A hostile peer may begin with any version.
+    let but = if hostile { "hole" } else { "" };
+    ask(db, sql, [but]).map_err(|e| format!("crsql_check: {}", e.text))
 }
 
 /// The tables without the columns of keys, which the model does not tell; empty ones are left out.

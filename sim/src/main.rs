@@ -9,6 +9,7 @@ mod case;
 mod disk;
 mod exchange;
 mod faults;
+mod forge;
 mod fork;
 mod harm;
 mod host;

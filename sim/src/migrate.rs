@@ -125,8 +125,8 @@ fn one(
             (Effect::Table(plain(&name), plain(&to)), vec![sql])
         }
         4 => index(rng, t, n),
-        5 | 6 if t.columns.len() > 2 => {
-            let column = t.columns.remove(2 + rng.below(t.columns.len() - 2)).name;
+        5 | 6 if droppable(t).is_some() => {
+            let column = t.columns.remove(droppable(t).unwrap_or_default()).name;
             let effect = Effect::Drop(plain(&name), plain(&column));
             (effect, between(&name, vec![format!("ALTER TABLE {name} DROP COLUMN {column}")]))
         }
@@ -155,6 +155,11 @@ fn one(
     }
 }
 
+/// The first column that may go: neither in a CHECK nor in an index.
+fn droppable(t: &Table) -> Option<usize> {
+    (if t.check { 2 } else { 0 }..t.columns.len()).find(|at| !t.columns[*at].indexed)
+}
+
 /// A new column, with a default or without.
 fn added(rng: &mut Rng, t: &Table, n: usize) -> Column {
     let strict = t.columns.iter().any(|c| c.strict.is_some()) || t.ddl().ends_with("STRICT");
@@ -163,11 +168,14 @@ fn added(rng: &mut Rng, t: &Table, n: usize) -> Column {
         false => rng.pick(&["", "DEFAULT 7", "TEXT DEFAULT 'new'", "NOT NULL DEFAULT 0", "REAL"]),
     };
     let name = quoted(&format!("added {n}"));
-    Column { name, declared: declared.into(), strict: strict.then_some(0) }
+    Column { name, declared: declared.into(), strict: strict.then_some(0), indexed: false }
 }
 
-fn index(rng: &mut Rng, t: &Table, n: usize) -> (Effect, Vec<String>) {
+fn index(rng: &mut Rng, t: &mut Table, n: usize) -> (Effect, Vec<String>) {
     let key = t.key_names();
+    if let Some(column) = t.columns.last_mut() {
+        column.indexed = true;
+    }
     let on = t.columns.last().map_or(key.as_str(), |c| c.name.as_str());
     let name = quoted(&format!("index {n}"));
     let mut list = vec![format!("CREATE INDEX {name} ON {}({on})", t.name)];
@@ -194,8 +202,8 @@ fn rebuilt(t: &Table, names: &str) -> Vec<String> {
 fn automigrated(rng: &mut Rng, tables: &mut [Table], at: usize, n: usize) -> (Effect, Vec<String>) {
     let t = &mut tables[at];
     let mut effect = Effect::Nothing;
-    if t.columns.len() > 2 && rng.one_in(2) {
-        let column = t.columns.remove(2 + rng.below(t.columns.len() - 2)).name;
+    if let (Some(at), true) = (droppable(t), rng.one_in(2)) {
+        let column = t.columns.remove(at).name;
         effect = Effect::Drop(plain(&t.name), plain(&column));
     } else {
         let column = added(rng, t, n);

@@ -41,6 +41,7 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
         (case.migrations, levels) = migrate::plan(&mut rng, &levels[0], menu.anew);
     }
     let mut level = [0; 8];
+    let hostile = rng.one_in(8).then(|| rng.one_in(2));
     for _ in 0..menu.steps {
         if levels.len() > 1 && rng.one_in(12) {
             let at = rng.below(case.replicas);
@@ -54,7 +55,7 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
                 sql(&mut rng, &levels[level[at]], at, &mut open, two)
             }
             9..=14 => exchange(&mut rng, &case),
-            15..=17 => message(&mut rng, case.replicas),
+            15..=17 => message(&mut rng, case.replicas, hostile),
             18 if harm => accident(&mut rng, case.replicas, menu, power),
             _ => around(&mut rng, case.replicas, tame),
         };
@@ -243,8 +244,11 @@ fn exchange(rng: &mut Rng, case: &Case) -> Step {
     }
 }
 
-fn message(rng: &mut Rng, replicas: usize) -> Step {
+fn message(rng: &mut Rng, replicas: usize, hostile: Option<bool>) -> Step {
     let (to, nth) = (rng.below(replicas), rng.below(4));
+    if let (Some(liar), true) = (hostile, rng.one_in(3)) {
+        return Step::Forge { to, nth, seed: rng.next() % 1_000_000, liar };
+    }
     match rng.below(12) {
         0 => Step::Lose { to, nth },
         1 => Step::Garble { to, nth, bit: rng.below(100_000) },

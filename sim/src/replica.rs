@@ -124,6 +124,16 @@ impl Replica {
         Ok(())
     }
 
+    /// Where it may have taken another site.
+    pub fn look_at_name(&mut self) -> Answer<()> {
+        let Some(db) = self.idle() else { return Ok(()) };
+        let site: Site = ask(db, "SELECT crsql_site_id()", [])?;
+        if site != self.site {
+            (self.site, self.version, self.blind) = (site, 0, true);
+        }
+        Ok(())
+    }
+
     pub fn close(&mut self) {
         self.watcher = None;
         self.conns = [None, None];

@@ -10,6 +10,8 @@ pub struct Column {
     /// What stands behind it.
     pub declared: String,
     pub strict: Option<usize>,
+    /// An index is on it, so that SQLite does not drop it.
+    pub indexed: bool,
 }
 
 /// A table.
@@ -194,7 +196,7 @@ impl Table {
             let name = quoted(column);
             let kind = rng.below(STRICT_TYPES.len());
             let declared = if strict { STRICT_TYPES[kind] } else { rng.pick(&TYPES) }.to_owned();
-            columns.push(Column { name, declared, strict: strict.then_some(kind) });
+            columns.push(Column { name, declared, strict: strict.then_some(kind), indexed: false });
         }
         let key_at = rng.below(columns.len() + 1);
         let check = columns.len() > 1 && rng.one_in(4);

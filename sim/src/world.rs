@@ -117,6 +117,7 @@ impl<'a> World<'a> {
                 self.mail(*to, *nth, false);
                 Ok(())
             }
+            Step::Forge { to, nth, seed, liar } => self.forge(*to, *nth, *seed, *liar),
             Step::Garble { to, nth, bit } => self.garble(*to, *nth, *bit),
             Step::Migrate { at } => {
                 let idle = self.replicas[*at].conns.iter().flatten().all(Connection::is_autocommit);
@@ -264,8 +265,8 @@ impl<'a> World<'a> {
     }
 
     /// A message arrives.
-    pub fn deliver(&mut self, to: usize, mail: &Mail) -> Verdict<()> {
-        let answer = match mail {
+    pub fn taken(&mut self, to: usize, mail: &Mail) -> Answer<String> {
+        match mail {
             Mail::Changeset(bytes) => {
                 self.replicas[to].main().and_then(|db| ask::<String>(db, APPLY, [bytes]))
             }
@@ -276,7 +277,12 @@ impl<'a> World<'a> {
                 }
                 self.replicas[to].main().and_then(|db| insert_rows(db, rows, &order, vector))
             }
-        };
+        }
+    }
+
+    /// A message arrives, and what it brought is looked at.
+    pub fn deliver(&mut self, to: usize, mail: &Mail) -> Verdict<()> {
+        let answer = self.taken(to, mail);
         let Some(report) = self.well(to, answer)? else {
             // It may have been committed all the same, if the machine died over it.
             self.replicas[to].blind = true;
@@ -310,7 +316,9 @@ impl<'a> World<'a> {
         let rows = || wrote.then(|| dump(db, &r.shapes)).transpose();
         let found = own_version(db).and_then(|version| Ok((version, rows()?, any_held(db)?)));
         let Ok((version, tables, held)) = found else { return Ok(()) };
-        if version != r.version && !r.blind {
+        if version != r.version && self.case.is_forked() {
+            r.blind = true;
+        } else if version != r.version && !r.blind {
             return Err(format!("a merge made version {version} of replica {at} itself"));
         }
         // What is held may be merged by whatever call comes next.
@@ -332,7 +340,12 @@ impl<'a> World<'a> {
         if r.blind {
             self.reissued(at, true)?;
         }
+        let forked = self.case.is_forked();
         let r = &mut self.replicas[at];
+        if forked {
+            // Whoever finds that another writes as it does takes a new name.
+            r.look_at_name().or(Ok(())).map_err(|e: Failed| e.text)?;
+        }
         let Some(db) = r.idle() else {
             r.blind = true;
             return Ok(());
@@ -386,7 +399,7 @@ impl<'a> World<'a> {
     /// Where clocks go wrong, and no other forks are looked for.
     pub fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
         let has = |step: fn(&Step) -> bool| self.case.steps.iter().any(step);
-        if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
+        if !has(|s| matches!(s, Step::Clock { .. })) || self.case.is_forked() {
             return Ok(());
         }
         let migrations = &self.case.migrations;

@@ -102,13 +102,14 @@ pub fn guards(w: &Watched<'_>) -> Result<Vec<String>> {
 
 /// The triggers that stand in for the update trigger between `crsql_begin_alter` and
 /// `crsql_commit_alter`: one per column, which names it only in its `OF` list. That lets a column
-/// be dropped, and still follows renamings and sees which columns are assigned. `ids` are the ids
-/// of `w.columns`.
+/// be dropped, and still follows renamings and sees which columns are assigned. A key that changes
+/// is seen by its values, for a statement may name the rowid instead. `ids` are the ids of
+/// `w.columns`.
 pub fn altering(w: &Watched<'_>, ids: &[u32]) -> Result<Vec<String>> {
     let keys = list("OLD", &w.keys) + &list("NEW", &w.keys);
-    let trigger = |id: i64, of: String| {
+    let trigger = |id: i64, of: &str, when: &str| {
         Ok(format!(
-            "CREATE TRIGGER {} AFTER UPDATE OF {of} ON {} BEGIN \
+            "CREATE TRIGGER {} AFTER UPDATE{of} ON {}{when} BEGIN \
              SELECT crsql_internal_assigned({}, {}, {id}{keys}); END",
             ident(&format!("{}altering {id}", prefix(w.tid))),
             ident(w.name),
@@ -116,9 +117,12 @@ pub fn altering(w: &Watched<'_>, ids: &[u32]) -> Result<Vec<String>> {
             w.shape
         ))
     };
-    let of_keys: Vec<String> = w.keys.iter().map(|k| ident(k)).collect();
-    let columns = w.columns.iter().zip(ids).map(|(c, id)| trigger(i64::from(*id), ident(c)));
-    std::iter::once(trigger(-1, of_keys.join(", "))).chain(columns).collect()
+    let differs = |k: &&str| format!("OLD.{0} IS NOT NEW.{0} COLLATE BINARY", ident(k));
+    let when: Vec<String> = w.keys.iter().map(differs).collect();
+    let key = trigger(-1, "", &format!(" WHEN {}", when.join(" OR ")));
+    let of = |c: &&str| format!(" OF {}", ident(c));
+    let columns = w.columns.iter().zip(ids).map(|(c, id)| trigger(i64::from(*id), &of(c), ""));
+    std::iter::once(key).chain(columns).collect()
 }
 
 /// The names that an update trigger of ours lists after `OLD.`: keys, then columns.

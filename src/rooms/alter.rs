@@ -96,8 +96,8 @@ fn reconcile_table(s: &Session, tid: u32, guards: bool) -> Result<()> {
     let expected = expected_triggers(&table, guards)?;
     let same = seen.texts.len() == expected.len()
         && expected.iter().all(|sql| seen.texts.iter().any(|(_, text)| text == sql));
-    let registered = registered_name(s, tid)?;
-    if same && registered == table.name && table.gone.is_empty() && whole(&table, &seen) {
+    let registered = registered_name(s, tid)? == table.name && has_its_names(s, &table)?;
+    if same && registered && table.gone.is_empty() && whole(&table, &seen) {
         return Ok(());
     }
     let blind = !captures(&seen, tid);
@@ -150,6 +150,21 @@ fn reconcile_unwatched(s: &Session, tid: u32) -> Result<()> {
     settle_columns(s, &table)?;
     watch(s, &table)?;
     rebuilt::reconcile_rows(s, &*s.table(tid)?)
+}
+
+/// Whether the register has the present names of the columns. SQLite gives the triggers those of a
+/// column that is renamed, so that nothing else tells; a name that is not written down would be
+/// forgotten by the next renaming, and changes that come under it would be held.
+fn has_its_names(s: &Session, table: &Table) -> Result<bool> {
+    let sql = "SELECT name FROM crsql_columns WHERE tid = ?1 AND dropped IS NULL ORDER BY cid";
+    let mut stmt = s.db.prepare(sql, Prep::Once)?;
+    stmt.bind_int(1, i64::from(table.tid))?;
+    for col in &table.cols {
+        if !stmt.step()? || stmt.text(0) != col.name.as_bytes() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn registered_name(s: &Session, tid: u32) -> Result<String> {

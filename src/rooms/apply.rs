@@ -393,9 +393,7 @@ impl Merge<'_> {
                 }
             }
         }
-        if fit.is_empty() && sentinel.is_none() {
-            return Ok(());
-        }
+        // Where all its cells are held the row lives all the same.
         let inc = Incoming {
             table,
             key: &key,

@@ -276,10 +276,6 @@ fn merge_cells(
             out.add(hold_row(s, inc, &winners, &reason)?);
             return Ok(out);
         }
-        // The life's own dot must outlast the base it may stand in.
-        if clock.life.is_none() && clock.base.is_none() {
-            clock.life = clock.life_dot();
-        }
         for cell in &winners {
             clock.set(clock_cell(inc, cell)?);
         }

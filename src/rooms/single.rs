@@ -39,13 +39,15 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
     if let Some(reason) = key_obstacle(&table, &key)? {
         return hold(&reason);
     }
-    let mut cells = Vec::new();
+    let (mut cells, mut held) = (Vec::new(), Outcome::default());
     if !sentinel {
-        let Some(at) = table.column(c.cid) else {
-            return hold(&format!("table {} has no column {} here", table.name, c.cid));
-        };
-        if c.col_version > 0 {
-            cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val });
+        match table.column(c.cid) {
+            // The row lives all the same, and may have no other cell to say so.
+            None => held = hold(&format!("table {} has no column {} here", table.name, c.cid))?,
+            Some(at) if c.col_version > 0 => {
+                cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val });
+            }
+            Some(_) => {}
         }
     }
     let inc = Incoming {
@@ -63,7 +65,8 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
         let touch = Touch { txn, stamp: record, tid: table.tid, key: key.clone(), seq, span };
         s.memory.borrow_mut().touch(touch);
     };
-    let out = merge_row(s, &inc, &mut sink)?;
+    let mut out = merge_row(s, &inc, &mut sink)?;
+    out.add(held);
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(cell_stamp);
     Ok(out)

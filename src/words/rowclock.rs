@@ -19,7 +19,8 @@
 //! stamp: it holds its default and is not in the feed. A stamp is explicit where it is not the
 //! one in the transaction's record, as in rows made by hand.
 //!
-//! A row of life 1 that stores no LIFE was made by its base.
+//! A row of life 1 that stores no LIFE was made by its base or, where it has none, by its first
+//! override.
 
 use super::dot::{Dot, MAX_COUNT, Txn};
 use super::error::{Error, Result};
@@ -79,9 +80,11 @@ impl RowClock {
 
     /// The write that set the causal length, as far as it is known.
     pub fn life_dot(&self) -> Option<Dot> {
-        self.life.or_else(|| {
-            let base = self.base.filter(|_| self.cl == 1)?;
-            Some(Dot { txn: base.txn, seq: base.seq0 })
+        self.life.or_else(|| match self.base {
+            _ if self.cl != 1 => None,
+            Some(base) => Some(Dot { txn: base.txn, seq: base.seq0 }),
+            // The cell may be of a column that is gone; it still says that the row was made.
+            None => self.over.first().map(|cell| cell.dot),
         })
     }
 
