@@ -8,6 +8,7 @@ SECONDS ?= 60
 SEEDS ?= 2000
 CASES ?= 1000000
 OUT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+EVERY ?= 1
 TOOLS := target/tools
 # The packages beside the extension share a folder, so that SQLite is compiled once for two of them.
 BESIDE := $(CARGO) run --release --locked --target-dir target/beside --manifest-path
@@ -26,7 +27,8 @@ endif
 DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit bench bench-quick laws sim planted fuzz matrix valgrind clean need-sqlite3
+.PHONY: help build demo test lint audit bench bench-quick counts laws sim planted faults fuzz matrix \
+	valgrind helgrind asan miri mutants coverage clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -60,6 +62,10 @@ bench: build ## the benchmarks, in full
 bench-quick: build ## the benchmarks, small and fast
 	$(BESIDE) benches/Cargo.toml -- --quick
 
+counts: build ## instructions per row of each operation, against benches/counts.txt; BLESS=1 keeps them
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	$(BESIDE) benches/Cargo.toml -- --counts benches/counts.txt $(if $(BLESS),--bless)
+
 laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
 	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws
 
@@ -69,6 +75,9 @@ sim: ## SEEDS=2000 simulated worlds; SEED=x runs one and tells what happens in i
 planted: ## bugs planted in crsql: the simulator finds each within 10,000 seeds
 	RUSTFLAGS="--cfg crsql_plant" $(CARGO) run --release --locked --target-dir target/planted \
 		--manifest-path sim/Cargo.toml -- --planted 1 --seeds 10000
+
+faults: ## every call that can fail fails once, and for good, in the scripts of sim/faults; EVERY=50 for a slice
+	$(BESIDE) sim/Cargo.toml -- --faults 1 --every $(EVERY) $(if $(SCRIPT),--script $(SCRIPT))
 
 fuzz: ## hostile bytes against all that reads them, for SECONDS=60; TARGET=apply for one target
 	@CARGO="$(CARGO)" fuzz/run.sh $(SECONDS) "$(TARGET)" $(if $(PLAIN),plain)
@@ -80,6 +89,25 @@ valgrind: build need-sqlite3 ## the smoke script under valgrind: no bad access, 
 	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
 	$(VALGRIND) --quiet --error-exitcode=9 --leak-check=full \
 		$(SQLITE3) -batch -bail -cmd '.load ./crsql' :memory: < tests/sql/smoke.sql
+
+helgrind: ## the tests of many threads under helgrind: no access to memory without order
+	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }
+	tests/proof/helgrind.sh $(VALGRIND)
+
+asan: need-sqlite3 ## every test under AddressSanitizer and LeakSanitizer (x86-64 Linux, gcc)
+	tests/proof/asan.sh
+
+miri: ## the tests of floor 0 in Miri, which sees undefined behaviour (nightly Rust)
+	tests/proof/miri.sh
+
+mutants: $(TOOLS)/bin/cargo-mutants ## every mutant of floor 0 is caught by its tests; MUTANTS="-f src/words/merge.rs"
+	CARGO_MUTANTS=$< tests/proof/mutants.sh $(MUTANTS)
+
+$(TOOLS)/bin/cargo-mutants:
+	$(CARGO) install --root $(TOOLS) --locked cargo-mutants
+
+coverage: need-sqlite3 ## the lines and branches that the tests reach, by file
+	tests/proof/coverage.sh
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -17,6 +17,8 @@ use crsql::words::value::Value;
 use crsql::words::wire::{Reader, put_bytes, put_varint};
 use sha2::{Digest, Sha256};
 
+#[path = "words_changeset/caller.rs"]
+mod caller;
 #[path = "words_changeset/cases.rs"]
 mod cases;
 #[path = "words_changeset/hostile.rs"]

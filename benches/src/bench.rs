@@ -4,6 +4,7 @@
 
 mod changesets;
 mod clock;
+mod counts;
 mod data;
 mod growth;
 mod ready;
@@ -33,6 +34,8 @@ crsql-benches: what crsql costs beside plain SQLite
   --json FILE    writes the figures there too
   --check        exit code 1 if a figure lies beyond what is let pass
   --list         the names of all lines
+  --counts FILE  counts instructions with valgrind instead, and compares with what FILE keeps
+  --bless        writes the counts to that file
 
 The exit code is 2 if a line could not be measured.";
 
@@ -86,6 +89,12 @@ struct Wish {
     only: Option<String>,
     lib: PathBuf,
     json: Option<PathBuf>,
+    counts: Option<PathBuf>,
+    bless: bool,
+    /// One operation, under valgrind: its name, the folder for its files, and whether it is plain.
+    one: Option<String>,
+    dir: PathBuf,
+    plain: bool,
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wish>> {
@@ -97,6 +106,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wish>> {
         only: None,
         lib: std::env::var_os("CRSQL_LIB").map_or_else(default_lib, PathBuf::from),
         json: None,
+        counts: None,
+        bless: false,
+        one: None,
+        dir: PathBuf::new(),
+        plain: false,
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; see --help"));
@@ -108,6 +122,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wish>> {
             "--only" => wish.only = Some(value()?),
             "--lib" => wish.lib = value()?.into(),
             "--json" => wish.json = Some(value()?.into()),
+            "--counts" => wish.counts = Some(value()?.into()),
+            "--bless" => wish.bless = true,
+            "--count-one" => wish.one = Some(value()?),
+            "--dir" => wish.dir = value()?.into(),
+            "--plain" => wish.plain = true,
             "--list" => {
                 works(&[TIMES, BY_ROWS, BY_SITES, REWRITTEN])
                     .iter()
@@ -171,12 +190,20 @@ fn print(sheet: &Sheet, quick: bool) -> Tally {
 }
 
 fn bench(wish: &Wish) -> Result<ExitCode> {
+    if let Some(name) = &wish.one {
+        let lib = Some(wish.lib.as_path()).filter(|_| !wish.plain);
+        return counts::one(name, &wish.dir, lib).map(|()| ExitCode::SUCCESS);
+    }
     let lib = wish.lib.canonicalize().map_err(|e| {
         format!(
             "{} cannot be found ({e}): run `make build` first, or say --lib",
             wish.lib.display()
         )
     })?;
+    if let Some(kept) = &wish.counts {
+        let well = counts::all(&lib, kept, wish.bless)?;
+        return Ok(ExitCode::from(u8::from(!well)));
+    }
     let rows = wish.rows.unwrap_or(if wish.quick { 20_000 } else { 100_000 });
     let rounds = wish.rounds.unwrap_or(if wish.quick { 3 } else { 5 });
     let run = Run::new(rows, rounds, wish.quick, lib)?;

@@ -1,6 +1,7 @@
 //! A case: a world and what happens in it, as data. It has a form as text, a line per step, which
 //! is what a failing seed is shrunk in, printed as, and kept as in `finds/`.
 
+use crate::migrate::{Effect, Migration};
 use std::fmt;
 
 /// Who can reach whom.
@@ -27,6 +28,8 @@ pub enum Step {
     Take { to: usize, nth: usize, copy: bool },
     /// The nth message on its way to `to` is lost.
     Lose { to: usize, nth: usize },
+    /// The replica makes the next change of its schema.
+    Migrate { at: usize },
     /// The nth message arrives with a bit that is wrong.
     Garble { to: usize, nth: usize, bit: usize },
     /// Time passes.
@@ -57,6 +60,8 @@ pub struct Case {
     pub pragmas: Vec<String>,
     /// What makes the schema, on every replica alike.
     pub setup: Vec<String>,
+    /// The changes of the schema, which every replica makes in this order.
+    pub migrations: Vec<Migration>,
     pub steps: Vec<Step>,
 }
 
@@ -79,6 +84,7 @@ impl Step {
             | Step::Kill { at, .. }
             | Step::Power { at, .. }
             | Step::Full { at, .. }
+            | Step::Migrate { at }
             | Step::Backup { at } => *at,
         }
     }
@@ -124,6 +130,7 @@ impl fmt::Display for Step {
             Step::Take { to, nth, copy: true } => write!(f, "copy {to} {nth}"),
             Step::Lose { to, nth } => write!(f, "lose {to} {nth}"),
             Step::Garble { to, nth, bit } => write!(f, "garble {to} {nth} {bit}"),
+            Step::Migrate { at } => write!(f, "migrate {at}"),
             Step::Tick { ms } => write!(f, "tick {ms}"),
             Step::Clock { at, ms } => write!(f, "clock {at} {ms}"),
             Step::Reopen { at } => write!(f, "reopen {at}"),
@@ -136,6 +143,34 @@ impl fmt::Display for Step {
     }
 }
 
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = match self {
+            Effect::Nothing => vec!["nothing"],
+            Effect::Table(from, to) => vec!["table", from, to],
+            Effect::Column(table, from, to) => vec!["column", table, from, to],
+            Effect::Drop(table, column) => vec!["drop", table, column],
+            Effect::Anew(table) => vec!["anew", table],
+        };
+        write!(f, "{}", serde_json::json!(words))
+    }
+}
+
+fn migration(text: &str) -> Result<Migration, String> {
+    let (effect, list) = text.split_once(BETWEEN).ok_or("a migration without statements")?;
+    let words: Vec<String> = serde_json::from_str(effect).map_err(|e| e.to_string())?;
+    let name = |n: usize| words.get(n).cloned().ok_or("an effect lacks a name");
+    let effect = match name(0)?.as_str() {
+        "nothing" => Effect::Nothing,
+        "table" => Effect::Table(name(1)?, name(2)?),
+        "column" => Effect::Column(name(1)?, name(2)?, name(3)?),
+        "drop" => Effect::Drop(name(1)?, name(2)?),
+        "anew" => Effect::Anew(name(1)?),
+        other => return Err(format!("{other:?} is no effect")),
+    };
+    Ok(Migration { effect, list: list.split(BETWEEN).map(str::to_owned).collect() })
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}", self.seed)?;
@@ -145,6 +180,9 @@ impl fmt::Display for Case {
         }
         for line in &self.setup {
             writeln!(f, "setup {}", line.replace('\n', " "))?;
+        }
+        for m in &self.migrations {
+            writeln!(f, "migration {}{BETWEEN}{}", m.effect, m.list.join(BETWEEN))?;
         }
         for step in &self.steps {
             writeln!(f, "{}", step.to_string().replace('\n', " "))?;
@@ -193,6 +231,7 @@ fn step(kind: &str, w: &mut Words<'_>) -> Result<Step, String> {
         "take" | "copy" => Step::Take { to: w.number()?, nth: w.number()?, copy: kind == "copy" },
         "lose" => Step::Lose { to: w.number()?, nth: w.number()? },
         "garble" => Step::Garble { to: w.number()?, nth: w.number()?, bit: w.number()? },
+        "migrate" => Step::Migrate { at: w.number()? },
         "tick" => Step::Tick { ms: w.number()? },
         "clock" => Step::Clock { at: w.number()?, ms: w.number()? },
         "reopen" => Step::Reopen { at: w.number()? },
@@ -216,6 +255,7 @@ impl std::str::FromStr for Case {
             net: Net::Mesh,
             pragmas: Vec::new(),
             setup: Vec::new(),
+            migrations: Vec::new(),
             steps: Vec::new(),
         };
         for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
@@ -226,6 +266,7 @@ impl std::str::FromStr for Case {
                     "seed" => case.seed = w.number()?,
                     "pragma" => case.pragmas.push(w.0.to_owned()),
                     "setup" => case.setup.push(w.0.to_owned()),
+                    "migration" => case.migrations.push(migration(w.0)?),
                     "replicas" => {
                         case.replicas = w.number()?;
                         let net = NETS.into_iter().find(|net| format!("{net:?}") == w.0);

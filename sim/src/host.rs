@@ -1,6 +1,6 @@
 //! SQLite with crsql, on the simulated machines: opening, running, asking.
 
-use crate::disk;
+use crate::{disk, memory};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::ffi::{c_char, c_int};
@@ -43,6 +43,7 @@ unsafe extern "C" fn entry(
 
 /// Puts disks and extension in place. Once, before the first connection.
 pub fn install() {
+    memory::install();
     disk::install();
     // SAFETY: an entry point, which stays where it is.
     unsafe { ffi::sqlite3_auto_extension(Some(entry)) };

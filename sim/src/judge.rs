@@ -2,7 +2,9 @@
 //! agree, with each other and with the model.
 
 use crate::case::{Case, Step};
+use crate::exchange::VECTOR;
 use crate::host::{self, ask, show};
+use crate::migrate::{Effect, Migration, is_anew};
 use crate::model::{Rows, Tables};
 use crate::replica::{dump, seen};
 use crate::template::Template;
@@ -10,12 +12,11 @@ use crate::world::{Verdict, World};
 use rusqlite::Connection;
 
 /// Runs a case to its end; gives the number that everything in it was folded into.
-pub fn run(case: &Case, template: &Template) -> Verdict<u64> {
-    let mut world = World::new(case, template)?;
-    let done = world.run().and_then(|()| judge(&mut world));
-    let trace = world.trace;
-    world.replicas.iter_mut().for_each(|r| r.close());
-    done.map(|()| trace)
+pub fn run(case: &Case, template: &mut Template) -> Verdict<u64> {
+    let mut world = World::new(case, template);
+    world.run()?;
+    judge(&mut world)?;
+    Ok(world.trace)
 }
 
 fn judge(world: &mut World<'_>) -> Verdict<()> {
@@ -32,6 +33,9 @@ fn judge(world: &mut World<'_>) -> Verdict<()> {
             .map_or(Ok(()), |e| Err(format!("replica {at} differs from replica 0: {e}")))?;
         if !forked && at == 0 {
             let without_keys = strip(first);
+            let all = &world.case.migrations;
+            let without_keys =
+                if all.is_empty() { without_keys } else { told(&merged, without_keys, all) };
             differ(&merged, &without_keys)
                 .map_or(Ok(()), |e| Err(format!("all replicas differ from the model: {e}")))?;
         }
@@ -59,6 +63,12 @@ fn heal(world: &mut World<'_>) -> Verdict<()> {
             }
         }
         world.observe(at)?;
+        for _ in world.replicas[at].level..world.case.migrations.len() {
+            world.migrate(at)?;
+        }
+        if world.replicas[at].level < world.case.migrations.len() {
+            return Err(format!("replica {at} cannot change its schema"));
+        }
     }
     Ok(())
 }
@@ -69,10 +79,22 @@ fn settle(world: &mut World<'_>) -> Verdict<()> {
     let most = 3 * net.diameter(n) + 1;
     for round in 0..=most {
         let mut news = 0;
+        let mut known = if round > 0 { knowledge(world)? } else { vec![None; n] };
         for to in 0..n {
             for from in (0..n).filter(|from| net.joins(n, to, *from)) {
+                // Who knows the same has nothing to tell; some are asked all the same.
+                let same = known[to].is_some() && known[to] == known[from];
+                if same && !world.rng.one_in(4) {
+                    continue;
+                }
                 let rows = round == 0 && world.rng.one_in(4);
                 let answers = world.pull(to, from, rows, 0)?;
+                if same && answers > 0 {
+                    return Err(format!("replica {from} knows what replica {to} knows, and more"));
+                }
+                if answers > 0 {
+                    known[to] = None;
+                }
                 news += if rows { 1 } else { answers };
             }
         }
@@ -81,6 +103,16 @@ fn settle(world: &mut World<'_>) -> Verdict<()> {
         }
     }
     Err(format!("after {most} rounds there is still something new"))
+}
+
+/// What every replica says that it knows, but for who says so.
+fn knowledge(world: &World<'_>) -> Verdict<Vec<Option<String>>> {
+    let all = world.replicas.iter().map(|r| {
+        let vector: String = r.main().and_then(|db| ask(db, VECTOR, [])).map_err(|e| e.text)?;
+        let (before, rest) = vector.split_once("\"site\":\"").ok_or("a vector without a site")?;
+        Ok(Some(format!("{before}{}", rest.split_once('"').map_or("", |(_, rest)| rest))))
+    });
+    all.collect()
 }
 
 fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
@@ -95,14 +127,7 @@ fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
     if let Some(fault) = faults(db)? {
         return Err(format!("crsql_check() finds {fault}"));
     }
-    let held = "SELECT \"table\" || '.' || cid || ': ' || reason FROM crsql_held";
-    let held: Option<String> = ask(
-        db,
-        &format!("SELECT max(x) FROM ({held})").replace("reason FROM", "reason AS x FROM"),
-        [],
-    )
-    .map_err(text)?;
-    if let Some(held) = held {
+    if let Some(held) = held(db, &world.case.migrations)? {
         return Err(format!("something is held: {held}"));
     }
     let digest: String = ask(db, "SELECT crsql_digest()", []).map_err(text)?;
@@ -119,16 +144,39 @@ fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
             return Err(format!("version {version} of {} was never seen", show(site)));
         }
     }
-    let tables = dump(db, &world.shapes).map_err(text)?;
-    let first = world.replicas[0].idle().ok_or("a transaction is open")?;
-    let theirs: String = ask(first, "SELECT crsql_digest()", []).map_err(text)?;
+    let tables = dump(db, &r.shapes).map_err(text)?;
     world.note(digest.as_bytes());
     world.replicas[at].tables = tables;
-    if digest != theirs {
+    if at == 0 {
+        world.digest.clone_from(&digest);
+    }
+    if digest != world.digest {
         let differ = differ(&world.replicas[0].tables, &world.replicas[at].tables);
         return Err(format!("its digest is not that of replica 0: {differ:?}"));
     }
     Ok(())
+}
+
+/// The first change that is held, but for those of columns and tables that are gone everywhere.
+fn held(db: &Connection, all: &[Migration]) -> Verdict<Option<String>> {
+    let is_gone = |name: &str| {
+        all.iter().any(|m| match &m.effect {
+            Effect::Drop(_, gone) | Effect::Anew(gone) => gone == name,
+            _ => false,
+        })
+    };
+    let sql = "SELECT \"table\", cid, reason FROM crsql_held ORDER BY 1, 2";
+    let text = |e: rusqlite::Error| host::Failed::from(e).text;
+    let mut stmt = db.prepare(sql).map_err(text)?;
+    let mut rows = stmt.query([]).map_err(text)?;
+    while let Some(row) = rows.next().map_err(text)? {
+        let column = |n| row.get::<_, String>(n).map_err(text);
+        let (table, cid) = (column(0)?, column(1)?);
+        if !is_gone(&table) && !is_gone(&cid) {
+            return Ok(Some(format!("{table}.{cid}: {}", column(2)?)));
+        }
+    }
+    Ok(None)
 }
 
 /// The first thing that `crsql_check()` finds, but for rows that break a CHECK, which merges may.
@@ -149,6 +197,18 @@ fn strip(tables: &Tables) -> Tables {
     };
     let all = tables.iter().filter(|(_, rows)| !rows.is_empty());
     all.map(|(name, rows)| (name.clone(), strip(rows))).collect()
+}
+
+/// Where the schema changed: the cells that the model tells of, and no table that began again.
+fn told(merged: &Tables, mut tables: Tables, all: &[Migration]) -> Tables {
+    tables.retain(|name, _| !is_anew(all, name));
+    for (name, rows) in &mut tables {
+        for (key, row) in rows {
+            let known = merged.get(name).and_then(|rows| rows.get(key));
+            row.retain(|column, _| known.is_none_or(|known| known.contains_key(column)));
+        }
+    }
+    tables
 }
 
 /// The first difference between two sets of tables, for people.

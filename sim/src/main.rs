@@ -8,8 +8,13 @@
 mod case;
 mod disk;
 mod exchange;
+mod faults;
+mod fork;
+mod harm;
 mod host;
 mod judge;
+mod memory;
+mod migrate;
 mod model;
 mod plan;
 mod planted;
@@ -25,9 +30,13 @@ use plan::Menu;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+use template::Template;
+
+#[global_allocator]
+static MEMORY: memory::Memory = memory::Memory;
 
 /// One seed in so many runs twice, and must leave the same trace.
-const TWICE: u64 = 32;
+const TWICE: u64 = 64;
 
 /// What the command line says.
 struct Asked {
@@ -45,7 +54,7 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let menu = Menu { steps: 60, forks: false, renewed: false };
+    let menu = Menu { steps: 60, forks: false, anew: false };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut out = Asked {
         seeds: 1000,
@@ -69,7 +78,7 @@ fn asked() -> Result<Asked, String> {
             "--steps" => out.menu.steps = number()? as usize,
             "--jobs" => out.jobs = number()?.max(1),
             "--forks" => out.menu.forks = number()? > 0,
-            "--renewed" => out.menu.renewed = number()? > 0,
+            "--anew" => out.menu.anew = number()? > 0,
             "--plant" => out.plant = Some(value),
             "--finds" => out.finds = number()? > 0,
             "--planted" => out.planted = number()? > 0,
@@ -81,13 +90,8 @@ fn asked() -> Result<Asked, String> {
 }
 
 fn main() -> ExitCode {
-    let done = asked().and_then(|asked| match (&asked.replay, asked.seed) {
-        _ if asked.planted => planted_are_found(&asked),
-        _ if asked.plant.is_some() => plant(&asked),
-        (Some(file), _) => replay(file),
-        (None, Some(seed)) => one(seed, &asked.menu),
-        (None, None) => many(&asked),
-    });
+    let faults = std::env::args().nth(1).is_some_and(|first| first == "--faults");
+    let done = if faults { faults::main() } else { asked().and_then(|asked| simulate(&asked)) };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -95,6 +99,16 @@ fn main() -> ExitCode {
             println!("{e}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn simulate(asked: &Asked) -> Result<bool, String> {
+    match (&asked.replay, asked.seed) {
+        _ if asked.planted => planted_are_found(asked),
+        _ if asked.plant.is_some() => plant(asked),
+        (Some(file), _) => replay(file),
+        (None, Some(seed)) => one(seed, &asked.menu),
+        (None, None) => many(asked),
     }
 }
 
@@ -111,22 +125,24 @@ fn replay(file: &PathBuf) -> Result<bool, String> {
 fn one(seed: u64, menu: &Menu) -> Result<bool, String> {
     host::install();
     let case = plan::plan(seed, menu);
-    let Some(failure) = shrink::failure(&case, &mut None) else {
+    let mut template = None;
+    let Some(failure) = shrink::failure(&case, &mut template) else {
         println!("{case}\nseed {seed}: well");
         return Ok(true);
     };
-    tell(&case, &failure);
+    tell(&case, &failure, template);
     Ok(false)
 }
 
-fn tell(case: &Case, failure: &str) {
-    let small = shrink::shrink(case, failure);
-    let again = shrink::failure(&small, &mut None).unwrap_or_default();
+fn tell(case: &Case, failure: &str, template: Option<Template>) -> Option<Template> {
+    let (small, mut template) = shrink::shrink(case, failure, template);
+    let again = shrink::failure(&small, &mut template).unwrap_or_default();
     println!("seed {} FAILS: {failure}\nshrunk to {} steps:", case.seed, small.steps.len());
     for line in again.lines() {
         println!("# {line}");
     }
     println!("{small}");
+    template
 }
 
 /// Runs with one planted bug until a seed finds it.
@@ -193,7 +209,7 @@ fn many(asked: &Asked) -> Result<bool, String> {
         command.args(["--jobs", "1", "--finds", "0", "--first", &first.to_string()]);
         command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
         command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
-        command.args(["--renewed", &u8::from(asked.menu.renewed).to_string()]);
+        command.args(["--anew", &u8::from(asked.menu.anew).to_string()]);
         children.push(command.spawn().map_err(|e| e.to_string())?);
     }
     let mut failed = 0;
@@ -235,10 +251,13 @@ fn here(asked: &Asked) -> u64 {
         let first = shrink::outcome(&case, &mut template);
         if let Err(failure) = &first {
             failed += 1;
-            tell(&case, failure);
-        } else if seed % TWICE == 0 && shrink::outcome(&case, &mut None) != first {
-            failed += 1;
-            println!("seed {seed} FAILS: it does not do the same twice");
+            template = tell(&case, failure, template);
+        } else if seed % TWICE == 0 {
+            template = None;
+            if shrink::outcome(&case, &mut template) != first {
+                failed += 1;
+                println!("seed {seed} FAILS: it does not do the same twice");
+            }
         }
     }
     failed

@@ -5,6 +5,7 @@
 //! and holds them against what the transaction did to the tables: what the tables say and the feed
 //! does not is a write that nobody captured.
 
+use crate::migrate::{Migration, forward};
 use std::collections::BTreeMap;
 
 /// A site, 16 bytes.
@@ -21,6 +22,8 @@ pub struct Change {
     pub cl: u64,
     /// The stamp of the cell, or of the transaction for a sentinel.
     pub stamp: u64,
+    /// How many changes of the schema its names have seen.
+    pub level: usize,
 }
 
 /// What the name of a key's column begins with in `Rows`: the feed does not tell of it.
@@ -44,6 +47,12 @@ struct Row<'a> {
 }
 
 impl Model {
+    /// A transaction was committed.
+    pub fn learn(&mut self, site: &Site, version: u64, changes: &[Change], all: &[Migration]) {
+        let changes = changes.iter().filter_map(|c| forward(all, c)).collect();
+        self.log.insert((site.clone(), version), changes);
+    }
+
     /// The tables, once everybody has everything.
     pub fn tables(&self) -> Tables {
         let mut rows: BTreeMap<(&str, &[u8]), Row<'_>> = BTreeMap::new();

@@ -1,11 +1,12 @@
 //! From a seed to a case: which world, and what happens in it.
 
 use crate::case::{Case, NETS, Step};
+use crate::migrate;
 use crate::rng::Rng;
 use crate::shape::{Table, literal};
 
 /// So many seeds in a row share a world, so that it is made once.
-const SEEDS_PER_WORLD: u64 = 16;
+const SEEDS_PER_WORLD: u64 = 32;
 
 /// What may happen, beyond statements and a network that loses nothing.
 #[derive(Clone, Debug)]
@@ -13,8 +14,8 @@ pub struct Menu {
     pub steps: usize,
     /// Copies of one file that both write: two sites of one name.
     pub forks: bool,
-    /// Tables that stop being replicated, and are again.
-    pub renewed: bool,
+    /// Tables that stop being replicated and are again, or are dropped and made again.
+    pub anew: bool,
 }
 
 struct World {
@@ -35,9 +36,23 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
     let two = rng.one_in(4);
     let tame = rng.one_in(2);
     let mut open = [false; 8 * 2];
+    let mut levels = vec![tables];
+    if rng.one_in(3) {
+        (case.migrations, levels) = migrate::plan(&mut rng, &levels[0], menu.anew);
+    }
+    let mut level = [0; 8];
     for _ in 0..menu.steps {
+        if levels.len() > 1 && rng.one_in(12) {
+            let at = rng.below(case.replicas);
+            level[at] = (level[at] + 1).min(levels.len() - 1);
+            case.steps.push(Step::Migrate { at });
+            continue;
+        }
         let step = match rng.below(20) {
-            0..=8 => sql(&mut rng, &tables, case.replicas, &mut open, two),
+            0..=8 => {
+                let at = rng.below(case.replicas);
+                sql(&mut rng, &levels[level[at]], at, &mut open, two)
+            }
             9..=14 => exchange(&mut rng, &case),
             15..=17 => message(&mut rng, case.replicas),
             18 if harm => accident(&mut rng, case.replicas, menu, power),
@@ -51,11 +66,18 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
 fn world(n: u64) -> World {
     let mut rng = Rng::new(n ^ 0x5eed_0000_0000);
     let replicas = *rng.pick(&[2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 5, 7]);
-    let tables: Vec<Table> =
+    let mut tables: Vec<Table> =
         (0..*rng.pick(&[1, 1, 1, 2, 2, 3, 5])).map(|n| Table::random(&mut rng, n)).collect();
     let mut setup = Vec::new();
+    if rng.one_in(4) {
+        setup.push("CREATE TABLE armed(n)".to_owned());
+        for t in &mut tables {
+            let guard = t.guard(&mut rng);
+            t.triggers.push(guard);
+        }
+    }
     for t in &tables {
-        setup.push(t.ddl.clone());
+        setup.push(t.ddl());
         setup.extend(t.triggers.iter().cloned());
         if rng.one_in(4) {
             setup.push(format!(
@@ -80,12 +102,23 @@ fn world(n: u64) -> World {
         format!("PRAGMA trusted_schema = {}", rng.below(2)),
     ];
     let net = *rng.pick(&NETS);
-    World { tables, case: Case { seed: 0, replicas, net, pragmas, setup, steps: Vec::new() } }
+    World {
+        tables,
+        case: Case {
+            seed: 0,
+            replicas,
+            net,
+            pragmas,
+            setup,
+            migrations: Vec::new(),
+            steps: Vec::new(),
+        },
+    }
 }
 
 /// Some statements of an application: by themselves, in a transaction, or leaving one open.
-fn sql(rng: &mut Rng, tables: &[Table], replicas: usize, open: &mut [bool], two: bool) -> Step {
-    let (at, conn) = (rng.below(replicas), usize::from(two && rng.one_in(3)));
+fn sql(rng: &mut Rng, tables: &[Table], at: usize, open: &mut [bool], two: bool) -> Step {
+    let conn = usize::from(two && rng.one_in(3));
     let mut list = Vec::new();
     let is_open = &mut open[at * 2 + conn];
     let inside = *is_open || rng.one_in(3);
@@ -112,7 +145,18 @@ fn sql(rng: &mut Rng, tables: &[Table], replicas: usize, open: &mut [bool], two:
             list.push(statement(rng, table));
         }
     }
-    *is_open = inside && rng.one_in(8);
+    // The guards refuse what this transaction does from here on, up to its end.
+    let guards = tables.iter().any(|t| t.triggers.iter().any(|t| t.contains("armed")));
+    let armed = guards && inside && rng.one_in(2);
+    if armed {
+        list.push("INSERT INTO armed VALUES(1)".into());
+        (0..1 + rng.below(2)).for_each(|_| {
+            let table = rng.pick(tables);
+            list.push(statement(rng, table));
+        });
+        list.push("DELETE FROM armed".into());
+    }
+    *is_open = inside && !armed && rng.one_in(8);
     if inside && !*is_open {
         list.push((*rng.pick(&["COMMIT", "COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])).to_owned());
     }
@@ -220,6 +264,11 @@ fn around(rng: &mut Rng, replicas: usize, tame: bool) -> Step {
             Step::Clock { at, ms: *rng.pick(if tame { &mild } else { &wild }) }
         }
         6 | 7 => Step::Reopen { at },
+        8 if rng.one_in(2) => {
+            let what = rng.pick(&["foreign_keys", "recursive_triggers", "trusted_schema"]);
+            let list = vec![format!("PRAGMA {what} = {}", rng.below(2))];
+            Step::Sql { at, conn: 0, list }
+        }
         8 => Step::Sql { at, conn: 0, list: vec!["VACUUM".into()] },
         _ => Step::Sql { at, conn: 0, list: vec!["PRAGMA wal_checkpoint(TRUNCATE)".into()] },
     }

@@ -2,6 +2,7 @@
 
 use crate::disk::{self, Machine};
 use crate::host::{self, Answer, Cell, Failed, ask};
+use crate::migrate::Migration;
 use crate::model::{Change, KEY, Model, Site, Tables};
 use rusqlite::Connection;
 use std::cell::RefCell;
@@ -31,6 +32,9 @@ pub struct Replica {
     pub writes: u64,
     /// The tables as they were last seen.
     pub tables: Tables,
+    /// Those that are replicated now, and how many changes of the schema were made.
+    pub shapes: Vec<Shape>,
+    pub level: usize,
     /// How far its clock is off.
     pub off: i64,
     /// The power is what goes, when its machine dies.
@@ -61,6 +65,8 @@ impl Replica {
             vector: String::new(),
             writes: 0,
             tables: Tables::new(),
+            shapes: Vec::new(),
+            level: 0,
             off: 0,
             power: false,
             blind: false,
@@ -110,15 +116,26 @@ impl Replica {
         told.unwrap_or_else(|| Ok(BTreeMap::new()))
     }
 
+    /// After a change of the schema, or where the file may be another one.
+    pub fn look_at_schema(&mut self) -> Answer<()> {
+        let db = self.main()?;
+        let (level, shapes) = (level(db)?, shapes(db)?);
+        (self.level, self.shapes, self.blind) = (level, shapes, true);
+        Ok(())
+    }
+
     pub fn close(&mut self) {
         self.watcher = None;
         self.conns = [None, None];
     }
 }
 
-/// The replicated tables.
+/// The replicated tables: those with triggers of crsql, whose register follows only when asked.
 pub fn shapes(db: &Connection) -> Answer<Vec<Shape>> {
-    let mut names = db.prepare("SELECT name FROM crsql_tables WHERE dropped IS NULL ORDER BY 1")?;
+    let mut names = db.prepare(
+        "SELECT DISTINCT tbl_name FROM sqlite_schema
+         WHERE type = 'trigger' AND name >= 'crsql ' AND name < 'crsql!' ORDER BY 1",
+    )?;
     let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut out = Vec::new();
     for name in names {
@@ -161,6 +178,11 @@ pub fn dump(db: &Connection, shapes: &[Shape]) -> Answer<Tables> {
     Ok(out)
 }
 
+/// How many changes of the schema a file has seen.
+pub fn level(db: &Connection) -> Answer<usize> {
+    ask(db, "SELECT user_version FROM pragma_user_version", [])
+}
+
 const FEED: &str = "SELECT \"table\", pk, cid, val, col_version, db_version, cl, stamp
      FROM crsql_changes WHERE site_id = ?1 AND db_version > ?2 AND db_version <= ?3";
 
@@ -171,6 +193,7 @@ pub fn feed(
     after: u64,
     to: u64,
 ) -> Answer<BTreeMap<u64, Vec<Change>>> {
+    let level = level(db)?;
     let mut stmt = db.prepare_cached(FEED)?;
     let mut rows = stmt.query((site, after, to))?;
     let mut out: BTreeMap<u64, Vec<Change>> = (after + 1..=to).map(|v| (v, Vec::new())).collect();
@@ -185,6 +208,7 @@ pub fn feed(
             value: host::encode(row.get_ref(3)?),
             cl: row.get(6)?,
             stamp,
+            level,
         };
         out.entry(row.get(5)?).or_default().push(change);
     }
@@ -210,7 +234,7 @@ const CLOSED: &str = "SELECT site_id, closed FROM crsql_sites WHERE closed IS NO
 /// What was written while a clock was ahead is issued again when the clock is right: by its
 /// replica, which takes a new site for it, and by whoever has it all the same. The model takes it
 /// as it is now.
-pub fn reissued(r: &mut Replica, model: &mut Model, merged: bool) -> Answer<()> {
+pub fn reissued(r: &mut Replica, model: &mut Model, all: &[Migration], merged: bool) -> Answer<()> {
     let Some(db) = r.idle() else { return Ok(()) };
     let closed = "SELECT EXISTS(SELECT 1 FROM crsql_sites WHERE closed IS NOT NULL)";
     let site: Site = ask(db, "SELECT crsql_site_id()", [])?;
@@ -232,7 +256,9 @@ pub fn reissued(r: &mut Replica, model: &mut Model, merged: bool) -> Answer<()> 
         model.log.retain(|(of, version), _| *of != site || *version <= upto);
     }
     drop(stmt);
-    model.log.extend(changes.into_iter().map(|(version, all)| ((site.clone(), version), all)));
+    for (version, changes) in changes {
+        model.learn(&site, version, &changes, all);
+    }
     (r.site, r.version) = (site, to.max(after));
     Ok(())
 }

@@ -7,6 +7,8 @@ use crate::rng::Rng;
 pub struct Column {
     /// Its name, quoted.
     pub name: String,
+    /// What stands behind it.
+    pub declared: String,
     pub strict: Option<usize>,
 }
 
@@ -17,8 +19,12 @@ pub struct Table {
     pub name: String,
     pub keys: Vec<(String, Domain)>,
     pub columns: Vec<Column>,
-    /// What makes it.
-    pub ddl: String,
+    /// The key as it stands among the columns, and before which of them.
+    key_ddl: String,
+    key_at: usize,
+    /// The first two columns must differ.
+    pub check: bool,
+    options: &'static str,
     /// Triggers of the application.
     pub triggers: Vec<String>,
     /// The key is the rowid.
@@ -105,10 +111,19 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The name that is quoted so.
+pub fn plain(quoted: &str) -> String {
+    quoted[1..quoted.len() - 1].replace("\"\"", "\"")
+}
+
 /// A name as a text in SQL.
 pub fn literal(quoted: &str) -> String {
-    let name = quoted[1..quoted.len() - 1].replace("\"\"", "\"");
-    format!("'{}'", name.replace('\'', "''"))
+    text(&plain(quoted))
+}
+
+/// Any text in SQL.
+pub fn text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Domain {
@@ -174,23 +189,15 @@ impl Table {
             keys = vec![("k".into(), Domain::Texts)];
             key_ddl = "k TEXT NOT NULL PRIMARY KEY".into();
         }
-        let mut parts: Vec<String> = Vec::new();
         let mut columns = Vec::new();
         for column in COLUMN_NAMES.iter().take(rng.below(6)) {
             let name = quoted(column);
             let kind = rng.below(STRICT_TYPES.len());
-            let declared = if strict { STRICT_TYPES[kind] } else { rng.pick(&TYPES) };
-            parts.push(format!("{name} {declared}"));
-            columns.push(Column { name, strict: strict.then_some(kind) });
+            let declared = if strict { STRICT_TYPES[kind] } else { rng.pick(&TYPES) }.to_owned();
+            columns.push(Column { name, declared, strict: strict.then_some(kind) });
         }
-        // A key's columns may stand anywhere; a constraint of the table stands last.
-        let at = if keys.len() > 1 { parts.len() } else { rng.below(parts.len() + 1) };
-        parts.insert(at, key_ddl);
-        if columns.len() > 1 && rng.one_in(4) {
-            let (a, b) = (&columns[0].name, &columns[1].name);
-            parts.push(format!("CHECK({a} IS NOT {b})"));
-            parts.sort_by_key(|part| part.starts_with("CHECK") || part.contains("PRIMARY KEY("));
-        }
+        let key_at = rng.below(columns.len() + 1);
+        let check = columns.len() > 1 && rng.one_in(4);
         let without = !rowid && rng.one_in(3);
         let options = match (without, strict) {
             (true, true) => " WITHOUT ROWID, STRICT",
@@ -198,10 +205,24 @@ impl Table {
             (false, true) => " STRICT",
             (false, false) => "",
         };
-        let ddl = format!("CREATE TABLE {name}({}){options}", parts.join(", "));
-        let mut table = Table { name, keys, columns, ddl, triggers: Vec::new(), rowid };
+        let triggers = Vec::new();
+        let mut table =
+            Table { name, keys, columns, key_ddl, key_at, check, options, triggers, rowid };
         table.triggers = table.triggers(rng);
         table
+    }
+
+    /// What makes it.
+    pub fn ddl(&self) -> String {
+        let columns = self.columns.iter().map(|c| format!("{} {}", c.name, c.declared));
+        let mut parts: Vec<String> = columns.collect();
+        // A key's columns may stand anywhere; a constraint of the table stands last.
+        let at = if self.keys.len() > 1 { parts.len() } else { self.key_at.min(parts.len()) };
+        parts.insert(at, self.key_ddl.clone());
+        if self.check {
+            parts.push(format!("CHECK({} IS NOT {})", self.columns[0].name, self.columns[1].name));
+        }
+        format!("CREATE TABLE {}({}){}", self.name, parts.join(", "), self.options)
     }
 
     /// Triggers of the application that write to the table itself, as many have them.
@@ -221,6 +242,25 @@ impl Table {
             last.value(rng),
             self.is(|key| format!("NEW.{key}")),
         )]
+    }
+
+    /// A trigger that refuses rows half-way through a statement while it is armed, which it is for
+    /// statements of the application only.
+    pub fn guard(&self, rng: &mut Rng) -> String {
+        let name = self.name[1..self.name.len() - 1].replace('"', "");
+        let when = rng.pick(&["BEFORE", "AFTER"]);
+        let what = rng.pick(&["INSERT", "UPDATE", "DELETE"]);
+        let how =
+            rng.pick(&["ABORT, 'refused'", "FAIL, 'refused'", "ROLLBACK, 'refused'", "IGNORE"]);
+        let row = if *what == "DELETE" { "OLD" } else { "NEW" };
+        let (key, domain) = &self.keys[0];
+        format!(
+            "CREATE TRIGGER {} {when} {what} ON {} WHEN (SELECT count(*) FROM armed) > 0 \
+             AND {row}.{key} > {} BEGIN SELECT RAISE({how}); END",
+            quoted(&format!("guard {name}")),
+            self.name,
+            domain.value(rng),
+        )
     }
 
     /// The row with a key, as a condition.

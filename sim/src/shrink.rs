@@ -1,8 +1,8 @@
 //! A case that fails is made as small as it can be while it still fails in the same way.
 
 use crate::case::{Case, Step};
-use crate::judge;
 use crate::template::Template;
+use crate::{fork, judge};
 
 /// What kind of failure a sentence tells of: its words, without numbers, names and values.
 fn kind(sentence: &str) -> String {
@@ -11,13 +11,14 @@ fn kind(sentence: &str) -> String {
     words.take(6).collect::<Vec<_>>().join(" ")
 }
 
-/// The trace of a case, or what is wrong with it.
+/// The trace of a case, or what is wrong with it. There are the machines of one template at a time.
 pub fn outcome(case: &Case, template: &mut Option<Template>) -> Result<u64, String> {
     let made = match template.take().filter(|t| t.fits(case)) {
         Some(made) => made,
         None => Template::new(case)?,
     };
-    judge::run(case, template.insert(made))
+    let template = template.insert(made);
+    fork::run(|| judge::run(case, template))
 }
 
 /// What is wrong with a case, if anything is.
@@ -57,8 +58,8 @@ impl Shrinker {
 }
 
 /// The smallest case found that fails like this one.
-pub fn shrink(case: &Case, sentence: &str) -> Case {
-    let mut shrinker = Shrinker { kind: kind(sentence), template: None };
+pub fn shrink(case: &Case, sentence: &str, template: Option<Template>) -> (Case, Option<Template>) {
+    let mut shrinker = Shrinker { kind: kind(sentence), template };
     let mut case = case.clone();
     loop {
         let before = case.clone();
@@ -88,7 +89,7 @@ pub fn shrink(case: &Case, sentence: &str) -> Case {
             }
         }
         if case == before {
-            return case;
+            return (case, shrinker.template);
         }
     }
 }

@@ -5,8 +5,9 @@ use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
 use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version};
 use crate::host::{self, Answer, Failed, ask};
+use crate::migrate::{Effect, Migration, forward};
 use crate::model::{self, Model};
-use crate::replica::{self, Mail, Replica, Shape, dump, seen};
+use crate::replica::{self, Mail, Replica, dump, seen};
 use crate::rng::Rng;
 use crate::template::Template;
 use rusqlite::{Connection, ffi};
@@ -19,12 +20,13 @@ pub struct World<'a> {
     pub case: &'a Case,
     pub replicas: Vec<Replica>,
     pub model: Model,
-    pub shapes: Vec<Shape>,
     /// Milliseconds since the beginning.
     pub time: i64,
     /// Everything that happened, folded into one number.
     pub trace: u64,
     pub rng: Rng,
+    /// The digest of replica 0 in the end.
+    pub digest: String,
     /// Everything is told as it happens.
     pub tell: bool,
 }
@@ -33,38 +35,29 @@ pub struct World<'a> {
 pub type Verdict<T> = Result<T, String>;
 
 impl<'a> World<'a> {
-    pub fn new(case: &'a Case, template: &Template) -> Verdict<World<'a>> {
+    /// The world as its template left it, in a process that may use it up.
+    pub fn new(case: &'a Case, template: &mut Template) -> World<'a> {
         let mut world = World {
             case,
-            replicas: Vec::new(),
-            model: Model::default(),
-            shapes: template.shapes.clone(),
+            replicas: std::mem::take(&mut template.replicas),
+            model: std::mem::take(&mut template.model),
             time: 0,
             trace: case.seed,
             rng: Rng::new(!case.seed),
+            digest: String::new(),
             tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
+        for ((site, version), changes) in std::mem::take(&mut world.model.log) {
+            world.model.learn(&site, version, &changes, &case.migrations);
+        }
         disk::seed(case.seed);
         let careful = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
-        for n in 0..case.replicas {
-            let mut replica = Replica::new(n);
-            let begun = &template.replicas[n];
+        for replica in &mut world.replicas {
             let mut machine = replica.machine().borrow_mut();
-            machine.reset();
-            machine.restore(&begun.files);
             machine.now = BEGIN;
             machine.careful = careful;
-            drop(machine);
-            replica.conn(0, &case.pragmas).map_err(|e| format!("opening: {}", e.text))?;
-            replica.site.clone_from(&begun.site);
-            replica.version = begun.version;
-            replica.tables.clone_from(&begun.tables);
-            for (version, changes) in &begun.log {
-                world.model.log.insert((begun.site.clone(), *version), changes.clone());
-            }
-            world.replicas.push(replica);
         }
-        Ok(world)
+        world
     }
 
     /// Folds what happened into the trace.
@@ -74,7 +67,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn note_answer<T>(&mut self, answer: &Answer<T>) {
+    pub fn note_answer<T>(&mut self, answer: &Answer<T>) {
         if let (true, Err(e)) = (self.tell, answer) {
             println!("    {} [{}]", e.text, e.code);
         }
@@ -125,6 +118,14 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Step::Garble { to, nth, bit } => self.garble(*to, *nth, *bit),
+            Step::Migrate { at } => {
+                let idle = self.replicas[*at].conns.iter().flatten().all(Connection::is_autocommit);
+                if idle && self.replicas[*at].level < self.case.migrations.len() {
+                    self.observe(*at)?;
+                    self.migrate(*at)?;
+                }
+                Ok(())
+            }
             Step::Tick { ms } => {
                 self.time += ms;
                 Ok(())
@@ -154,26 +155,11 @@ impl<'a> World<'a> {
         }
     }
 
-    fn arm(&mut self, at: usize, after: u32, harm: Harm) -> Verdict<()> {
-        self.replicas[at].power = harm == Harm::Power;
-        self.replicas[at].machine().borrow_mut().fuse = Some((after, harm));
-        Ok(())
-    }
-
-    fn opened(&mut self, at: usize) -> Verdict<&Connection> {
+    pub fn opened(&mut self, at: usize) -> Verdict<&Connection> {
         let case = self.case;
         self.replicas[at]
             .conn(0, &case.pragmas)
             .map_err(|e| format!("replica {at} does not open: {}", e.text))
-    }
-
-    fn restore(&mut self, at: usize, from: usize) -> Verdict<()> {
-        let Some(files) = self.replicas[from].backup.clone() else { return Ok(()) };
-        self.replicas[at].close();
-        self.replicas[at].machine().borrow_mut().restore(&files);
-        self.replicas[at].mail.clear();
-        self.opened(at)?;
-        Ok(())
     }
 
     /// Statements of an application.
@@ -194,7 +180,7 @@ impl<'a> World<'a> {
 
     /// Whether an application must live with an error: one that its own data cause, that another of
     /// its connections causes, or that the disk causes. All others are ours.
-    fn excuse(&self, at: usize, e: &Failed, local: bool) -> Verdict<()> {
+    pub fn excuse(&self, at: usize, e: &Failed, local: bool) -> Verdict<()> {
         const OF_TRANSACTIONS: [&str; 8] = [
             "no such savepoint",
             "cannot start a transaction within",
@@ -205,6 +191,8 @@ impl<'a> World<'a> {
             "database table is locked",
             "uncommitted changes in place of committed ones",
         ];
+        // Of statements for a schema that could not be made, because the disk was full.
+        const OF_SCHEMAS: [&str; 3] = ["no such column", "no such table", "has no column named"];
         let machine = self.replicas[at].machine().borrow();
         let well = match e.code & 0xff {
             ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH => local,
@@ -213,6 +201,9 @@ impl<'a> World<'a> {
             }
             ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN => machine.dead || machine.full,
             ffi::SQLITE_FULL => machine.full,
+            ffi::SQLITE_ERROR if OF_SCHEMAS.iter().any(|text| e.text.contains(text)) => {
+                local && !self.case.migrations.is_empty()
+            }
             ffi::SQLITE_ERROR => OF_TRANSACTIONS.iter().any(|text| e.text.contains(text)),
             _ => false,
         };
@@ -229,15 +220,15 @@ impl<'a> World<'a> {
     ) -> Verdict<Option<Mail>> {
         let vector = self.replicas[to].main().and_then(|db| ask::<String>(db, VECTOR, []));
         let Some(vector) = self.well(to, vector)? else { return Ok(None) };
-        self.merged(to, Some(&vector))?;
+        self.merged(to, Some(&vector), false)?;
         let mail = self.replicas[from].main().and_then(|db| answer(db, &vector, rows, max));
         let mail = self.well(from, mail)?.flatten();
-        self.merged(from, None)?;
+        self.merged(from, None, false)?;
         Ok(mail)
     }
 
     /// Notes an answer; nothing where it failed for a reason.
-    fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
+    pub fn well<T>(&mut self, at: usize, answer: Answer<T>) -> Verdict<Option<T>> {
         self.note_answer(&answer);
         match answer {
             Ok(v) => Ok(Some(v)),
@@ -266,7 +257,7 @@ impl<'a> World<'a> {
         Err(format!("replica {to} pulls from {from} without end"))
     }
 
-    fn mail(&mut self, to: usize, nth: usize, copy: bool) -> Option<Mail> {
+    pub fn mail(&mut self, to: usize, nth: usize, copy: bool) -> Option<Mail> {
         let mail = &mut self.replicas[to].mail;
         let nth = nth.checked_rem(mail.len())?;
         if copy { mail.get(nth).cloned() } else { Some(mail.remove(nth)) }
@@ -293,12 +284,14 @@ impl<'a> World<'a> {
         };
         let (said, vector) = report.split_once("\"vector\":").unwrap_or((&report, ""));
         self.note(said.as_bytes());
-        self.merged(to, vector.strip_suffix('}'))
+        let wrote = !said.contains("\"applied\":0,");
+        self.merged(to, vector.strip_suffix('}'), wrote)
     }
 
     /// After what may have been a merge, as whoever asks may get what was held to fit: what the
-    /// replica knows now, and that it wrote nothing of its own.
-    fn merged(&mut self, at: usize, vector: Option<&str>) -> Verdict<()> {
+    /// replica knows now, and that it wrote nothing of its own. Where it says that it wrote no rows
+    /// they are not read; if it did all the same, the next look at them finds what nobody tells.
+    pub fn merged(&mut self, at: usize, vector: Option<&str>, wrote: bool) -> Verdict<()> {
         let r = &mut self.replicas[at];
         if let (Some(vector), Some(_)) = (vector, r.idle()) {
             r.vector = vector.to_owned();
@@ -314,33 +307,24 @@ impl<'a> World<'a> {
             r.blind = true;
             return Ok(());
         };
-        let found = own_version(db)
-            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)));
+        let rows = || wrote.then(|| dump(db, &r.shapes)).transpose();
+        let found = own_version(db).and_then(|version| Ok((version, rows()?, any_held(db)?)));
         let Ok((version, tables, held)) = found else { return Ok(()) };
         if version != r.version && !r.blind {
             return Err(format!("a merge made version {version} of replica {at} itself"));
         }
         // What is held may be merged by whatever call comes next.
-        (r.tables, r.blind) = (tables, r.blind || held);
+        r.blind |= held;
+        r.tables = tables.unwrap_or(std::mem::take(&mut r.tables));
         Ok(())
-    }
-
-    fn garble(&mut self, to: usize, nth: usize, bit: usize) -> Verdict<()> {
-        let Some(Mail::Changeset(mut bytes)) = self.mail(to, nth, true) else { return Ok(()) };
-        let at = bit % (bytes.len() * 8);
-        bytes[at / 8] ^= 1 << (at % 8);
-        let answer = self.replicas[to].main().and_then(|db| ask::<String>(db, APPLY, [&bytes]));
-        self.note_answer(&answer);
-        match answer {
-            Ok(report) => Err(format!("a changeset with a wrong bit was taken: {report}")),
-            Err(e) if e.text.contains("REJECTED") || e.text.contains("too old") => Ok(()),
-            Err(e) => self.excuse(to, &e, false),
-        }
     }
 
     /// Looks at what an application has committed, and takes it into the model.
     pub fn observe(&mut self, at: usize) -> Verdict<()> {
         let pragmas = &self.case.pragmas;
+        // Tables that begin again have rows of the lowest stamp.
+        let is_anew = |m: &Migration| matches!(m.effect, Effect::Anew(_));
+        let anew = self.case.migrations.iter().any(is_anew);
         let r = &mut self.replicas[at];
         if r.machine().borrow().dead {
             return Ok(());
@@ -354,7 +338,7 @@ impl<'a> World<'a> {
             return Ok(());
         };
         let looked = own_version(db)
-            .and_then(|version| Ok((version, dump(db, &self.shapes)?, any_held(db)?)))
+            .and_then(|version| Ok((version, dump(db, &r.shapes)?, any_held(db)?)))
             .and_then(|(version, tables, held)| {
                 let after = r.version;
                 let news = version > after;
@@ -378,16 +362,18 @@ impl<'a> World<'a> {
         }
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
-            let held = held || self.case.steps.iter().any(Step::is_wild_clock);
+            let held = held || self.case.steps.iter().any(Step::is_wild_clock) || anew;
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
-            if let Some(early) = self.model.early(&changes, &r.site, &seen).filter(|_| !held) {
+            let migrations = &self.case.migrations;
+            let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();
+            if let Some(early) = self.model.early(&named, &r.site, &seen).filter(|_| !held) {
                 return Err(format!(
                     "replica {at}: version {version} wrote {}.{:?} with the stamp {}, and had seen \
                      a later one",
                     early.table, early.column, early.stamp
                 ));
             }
-            self.model.log.insert((r.site.clone(), version), changes);
+            self.model.learn(&r.site, version, &changes, &self.case.migrations);
         }
         // A transaction that is open still may have merged.
         let all_idle = r.conns.iter().flatten().all(Connection::is_autocommit);
@@ -397,53 +383,13 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Machines whose process died start again.
-    fn restart_the_dead(&mut self) -> Verdict<()> {
-        for at in 0..self.replicas.len() {
-            let machine = self.replicas[at].machine();
-            machine.borrow_mut().full = false;
-            if machine.borrow().dead {
-                self.restart(at)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Where clocks go wrong, and no other forks are looked for.
-    fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
+    pub fn reissued(&mut self, at: usize, merged: bool) -> Verdict<()> {
         let has = |step: fn(&Step) -> bool| self.case.steps.iter().any(step);
         if !has(|s| matches!(s, Step::Clock { .. })) || has(|s| matches!(s, Step::Restore { .. })) {
             return Ok(());
         }
-        replica::reissued(&mut self.replicas[at], &mut self.model, merged).or(Ok(()))
-    }
-
-    fn restart(&mut self, at: usize) -> Verdict<()> {
-        let r = &mut self.replicas[at];
-        r.close();
-        let power = r.power;
-        r.machine().borrow_mut().restart(power, &mut self.rng);
-        // Whoever asked for rows is gone, and what it knew with it.
-        r.mail.retain(|mail| matches!(mail, Mail::Changeset(_)));
-        self.opened(at)?;
-        self.reissued(at, false)?;
-        let r = &self.replicas[at];
-        let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
-        let version = own_version(db).map_err(|e| e.text)?;
-        let r = &mut self.replicas[at];
-        if version < r.version {
-            if !power {
-                return Err(format!("replica {at} was killed and lost version {}", r.version));
-            }
-            (version + 1..=r.version).for_each(|v| drop(self.model.log.remove(&(site.clone(), v))));
-            r.version = version;
-            // What was written over by what is lost stands again.
-            let again = r.watch(&self.case.pragmas, 0, version).map_err(|e| e.text)?;
-            for (v, changes) in again {
-                self.model.log.entry((site.clone(), v)).or_default().extend(changes);
-            }
-        }
-        self.replicas[at].blind |= power;
-        self.observe(at)
+        let migrations = &self.case.migrations;
+        replica::reissued(&mut self.replicas[at], &mut self.model, migrations, merged).or(Ok(()))
     }
 }

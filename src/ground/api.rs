@@ -222,7 +222,6 @@ slots! {
     216 set_last_insert_rowid(db: Db, rowid: i64);
     217 prepare_v3(db: Db, sql: *const u8, n: c_int, flags: c_uint, s: *mut Stmt,
         tail: *mut *const u8) -> c_int;
-    223 value_nochange(v: Val) -> c_int;
     252 txn_state(db: Db, schema: *const c_char) -> c_int;
     253 changes64(db: Db) -> i64;
     254 total_changes64(db: Db) -> i64;

@@ -66,12 +66,6 @@ impl<'a> Args<'a> {
             }
         }
     }
-
-    /// Whether an UPDATE of a virtual table leaves this column as it is.
-    pub fn nochange(&self, i: usize) -> bool {
-        // SAFETY: SQLite lends the value for `'a`.
-        self.values.get(i).is_some_and(|&value| unsafe { api::value_nochange(value) != 0 })
-    }
 }
 
 /// The `len` bytes at `at`. SQLite gives a null for an empty blob; a null for any other says that

@@ -118,6 +118,18 @@ impl Cache {
         Ok(Lease { cache: self, place: Place::Slot(slot), stmt: Some(stmt) })
     }
 
+    /// Prepares a kept statement of fixed text again, which SQLite would do when it is run next.
+    pub fn renew(&self, sql: Fixed) -> Result<()> {
+        let kept = self.fixed.borrow_mut().get_mut(sql.0 as usize).and_then(Option::take);
+        match kept {
+            Some(old) => {
+                drop(old);
+                self.fixed(sql).map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn prepare(&self, sql: &str, how: Prep) -> Result<Stmt> {
         self.connect_guard()?;
         let n = self.prepared.get();

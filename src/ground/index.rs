@@ -123,12 +123,6 @@ impl<'a> IndexInfo<'a> {
             (*self.raw).estimatedRows = rows;
         }
     }
-
-    /// The columns that the statement reads, as bits; the highest stands for 63 and all beyond.
-    pub fn columns_used(&self) -> u64 {
-        // SAFETY: see `set_order_consumed`.
-        unsafe { (*self.raw).colUsed }
-    }
 }
 
 /// # Safety

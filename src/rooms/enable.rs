@@ -35,7 +35,7 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
     s.atomically("crsql_as_crr", || {
         let agreed = !s.installed()? || agrees(s)?;
         if !s.installed()? {
-            store::install(s.db)?;
+            s.expiring(|| store::install(s.db))?;
             s.installed()?;
         }
         s.enlist()?;

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::capture::BitSet;
-use super::log::{self, Head, Record, Writer, clock_of};
+use super::log::{self, Head, Record, Writer};
 use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
 use super::session::Session;
 use super::{alter, hand, stale, sweep};
@@ -219,23 +219,15 @@ fn group(s: &Session, batch: &Batch, unknown: bool) -> Result<Vec<Group>> {
         order.sort_by_key(|i| (key(i), *i));
     }
     let mut out = Vec::with_capacity(order.len());
-    let mut fresh: Option<(u32, Option<i64>)> = None;
     for run in order.chunk_by(|a, b| key(a) == key(b)) {
         let Some(event) = run.first().and_then(|i| batch.events.get(*i as usize)) else { continue };
-        if !unknown && fresh.is_none_or(|(tid, _)| tid != event.tid) {
-            let greatest = match event.key {
-                KeyAt::Int(_) => log::greatest_key(s, event.tid)?,
-                KeyAt::Bytes { .. } => None,
-            };
-            fresh = Some((event.tid, greatest));
-        }
         let Some(table) = s.find_table(event.tid)? else { continue };
-        let new = match (event.key, fresh) {
-            (KeyAt::Int(i), Some((_, greatest))) => greatest.is_none_or(|g| i > g),
-            _ => unknown,
+        let key = key_in(&batch.keys, event.key);
+        let clock = match event.op {
+            _ if unknown => None,
+            Op::Insert => log::clock_of_new(s, event.tid, key)?,
+            Op::Update(_) | Op::Delete => log::clock_of(s, event.tid, key)?,
         };
-        let clock =
-            if new { None } else { clock_of(s, event.tid, key_in(&batch.keys, event.key))? };
         out.push(Group {
             table,
             key: event.key,

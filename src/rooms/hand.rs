@@ -22,7 +22,7 @@ pub fn take(s: &Session, tid: u32, key: &Key) -> Result<Option<RowClock>> {
     {
         return Ok(Some(hand.clock.clone()));
     }
-    let found = log::clock_of(s, tid, key.borrow())?;
+    let found = log::clock_of_new(s, tid, key.borrow())?;
     if let Some(clock) = &found
         && s.memory.borrow().enlisted
     {

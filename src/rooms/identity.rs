@@ -26,7 +26,7 @@ pub fn ensure(s: &Session) -> Result<()> {
         ));
     }
     s.atomically("crsql", || {
-        store::install(s.db)?;
+        s.expiring(|| store::install(s.db))?;
         s.installed().map(|_| ())
     })
 }

@@ -5,6 +5,7 @@
 //! entry may be stale, and reading skips it.
 
 use super::hand;
+use super::memory::Gap;
 use super::session::Session;
 use crate::ground::cache::{Fixed, Slot};
 use crate::ground::catalog::clock_table;
@@ -328,12 +329,14 @@ pub fn set_deps(s: &Session, txn: Txn, deps: &[u8]) -> Result<()> {
 
 /// Reads a row's clock.
 pub fn clock_of(s: &Session, tid: u32, key: KeyRef<'_>) -> Result<Option<RowClock>> {
-    if let Some(hand) = &s.memory.borrow().hand
-        && hand.tid == tid
-        && hand.key.borrow() == key
-    {
+    let memory = s.memory.borrow();
+    if let Some(hand) = memory.hand.as_ref().filter(|h| h.tid == tid && h.key.borrow() == key) {
         return Ok(Some(hand.clock.clone()));
     }
+    if memory.gap.is_some_and(|gap| gap.has(tid, key)) {
+        return Ok(None);
+    }
+    drop(memory);
     let mut stmt = s.cache.get(Slot(tid, 1, 0), || {
         format!("SELECT clock FROM {} WHERE key = ?1", clock_table(tid))
     })?;
@@ -342,6 +345,27 @@ pub fn clock_of(s: &Session, tid: u32, key: KeyRef<'_>) -> Result<Option<RowCloc
         return Ok(None);
     }
     RowClock::decode(stmt.blob(0)).map(Some)
+}
+
+/// The same of a row that is likely to be new, as those after it are: where it has no clock, this
+/// finds out how far that goes.
+pub fn clock_of_new(s: &Session, tid: u32, key: KeyRef<'_>) -> Result<Option<RowClock>> {
+    let (KeyRef::Int(after), true) = (key, s.memory.borrow().enlisted) else {
+        return clock_of(s, tid, key);
+    };
+    if s.memory.borrow().gap.is_some_and(|gap| gap.has(tid, key)) {
+        return Ok(None);
+    }
+    let mut stmt = s.cache.get(Slot(tid, 4, 0), || {
+        format!("SELECT key, clock FROM {} WHERE key >= ?1 ORDER BY key", clock_table(tid))
+    })?;
+    stmt.bind_int(1, after)?;
+    let before = if stmt.step()? { Some(stmt.int(0)) } else { None };
+    if before == Some(after) {
+        return RowClock::decode(stmt.blob(1)).map(Some);
+    }
+    s.memory.borrow_mut().gap = Some(Gap { tid, after, before });
+    Ok(None)
 }
 
 /// Writes a row's clock. `known` says whether it has one already.
@@ -385,15 +409,14 @@ pub fn try_clock(
     bind_key(&mut stmt, key)?;
     stmt.bind_blob(2, &bytes)?;
     stmt.run()?;
+    if !known
+        && let Some(gap) = &mut s.memory.borrow_mut().gap
+        && gap.has(tid, key)
+        && let KeyRef::Int(i) = key
+    {
+        gap.after = i;
+    }
     Ok(s.db.changes() == 1)
-}
-
-/// The greatest integer key that a table's clocks have.
-pub fn greatest_key(s: &Session, tid: u32) -> Result<Option<i64>> {
-    let mut stmt =
-        s.cache.get(Slot(tid, 4, 0), || format!("SELECT max(key) FROM {}", clock_table(tid)))?;
-    stmt.step()?;
-    Ok(if stmt.is_null(0) { None } else { Some(stmt.int(0)) })
 }
 
 fn bind_key(stmt: &mut crate::ground::Stmt, key: KeyRef<'_>) -> Result<()> {

@@ -103,6 +103,26 @@ pub struct Hand {
     pub dirty: bool,
 }
 
+/// Integer keys of a table between which no row has a clock: a look-up that found none knows how
+/// far that goes, so rows that come in the order of their keys are looked up once in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    /// The table.
+    pub tid: u32,
+    /// The keys are greater than this one,
+    pub after: i64,
+    /// and less than this one, where there is any.
+    pub before: Option<i64>,
+}
+
+impl Gap {
+    /// Whether a key lies in it.
+    pub fn has(&self, tid: u32, key: KeyRef<'_>) -> bool {
+        let within = |i| self.after < i && self.before.is_none_or(|before| i < before);
+        self.tid == tid && matches!(key, KeyRef::Int(i) if within(i))
+    }
+}
+
 /// The version, stamp and place that the transaction's flushes have used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -139,6 +159,8 @@ pub struct Memory {
     pub words: Vec<u64>,
     /// The row in hand.
     pub hand: Option<Rc<Hand>>,
+    /// Where the last look-up of a clock found none.
+    pub gap: Option<Gap>,
     /// The file's own site, once asked.
     pub own: Option<(u32, SiteId)>,
     /// How many events and touches are in the log already.
@@ -221,6 +243,7 @@ impl Memory {
         self.any_held = None;
         self.own = None;
         self.hand = mark.hand;
+        self.gap = None;
         let [events, touches, keys, words] = mark.lengths;
         if !planted!("rolled-back-rows-kept") {
             self.events.truncate(events);

@@ -19,8 +19,17 @@ use crate::words::planted::planted;
 
 const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
-const SAVEPOINT: Fixed = Fixed(32, "SAVEPOINT crsql");
-const RELEASE: Fixed = Fixed(33, "RELEASE crsql");
+/// Opening a savepoint, undoing what stands since then, and ending it. One inside another has
+/// another name, so that what is left of it goes with the outer one.
+const OUTER: [Fixed; 3] =
+    [Fixed(32, "SAVEPOINT crsql"), Fixed(33, "ROLLBACK TO crsql"), Fixed(34, "RELEASE crsql")];
+const INNER: [Fixed; 3] = [
+    Fixed(35, "SAVEPOINT crsql_inner"),
+    Fixed(36, "ROLLBACK TO crsql_inner"),
+    Fixed(37, "RELEASE crsql_inner"),
+];
+/// Tells whether SQLite wants every statement prepared anew, and costs next to nothing.
+const PROBE: Fixed = Fixed(38, "SELECT 1");
 
 /// One connection.
 pub struct Session {
@@ -52,6 +61,8 @@ pub struct Session {
     depth: Cell<u32>,
     /// The outermost of them began the transaction.
     alone: Cell<bool>,
+    /// How often SQLite had prepared the probe anew when we last asked.
+    probed: Cell<i32>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -84,6 +95,7 @@ impl Session {
             own: Cell::default(),
             depth: Cell::new(0),
             alone: Cell::new(false),
+            probed: Cell::new(0),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -252,17 +264,24 @@ impl Session {
         done
     }
 
-    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. One
-    /// inside another has another name, so that what is left of it goes with the outer one.
+    /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. The
+    /// ways out of it are prepared first: once SQLite had no memory it prepares nothing until the
+    /// statement that called us has ended, and a savepoint that nobody can end is an open
+    /// transaction.
     fn open_savepoint(&self) -> Result<()> {
         let depth = self.depth.get();
         if depth == 0 {
             self.alone.set(self.db.autocommit());
         }
-        let opened = match depth {
-            0 => self.cache.fixed(SAVEPOINT)?.run(),
-            _ => self.db.exec("SAVEPOINT crsql_inner"),
-        };
+        let mut probe = self.cache.fixed(PROBE)?;
+        probe.run()?;
+        if self.probed.replace(probe.reprepared()) != probe.reprepared() {
+            self.renew_ends()?;
+        }
+        drop(probe);
+        let [open, back, release] = if depth == 0 { OUTER } else { INNER };
+        drop((self.cache.fixed(back)?, self.cache.fixed(release)?));
+        let opened = self.cache.fixed(open)?.run();
         if opened.is_err() && depth == 0 {
             let _ = self.put_back();
         }
@@ -271,12 +290,26 @@ impl Session {
         Ok(())
     }
 
+    /// Runs a piece of work inside the savepoint after which SQLite prepares every statement anew,
+    /// as after CREATE INDEX: the ways out of the savepoint are ready again before anything else
+    /// is done. Where there is no memory, the end of the statement that is kept open rolls back.
+    pub fn expiring(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.snapshot(|| {
+            work()?;
+            self.renew_ends()
+        })
+    }
+
+    fn renew_ends(&self) -> Result<()> {
+        let [_, back, release] = OUTER;
+        let [_, inner_back, inner_release] = INNER;
+        [back, release, inner_back, inner_release].into_iter().try_for_each(|n| self.cache.renew(n))
+    }
+
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
     fn release(&self) -> Result<()> {
-        let ended = match self.depth.get() {
-            0 | 1 => self.cache.fixed(RELEASE)?.run(),
-            _ => self.db.exec("RELEASE crsql_inner"),
-        };
+        let [_, _, release] = if self.depth.get() > 1 { INNER } else { OUTER };
+        let ended = self.cache.fixed(release)?.run();
         match ended {
             Err(e) if e.code & 0xff == SQLITE_INTERRUPT && self.depth.get() <= 1 => {
                 match self.db.exec("RELEASE crsql") {
@@ -290,14 +323,13 @@ impl Session {
         }
     }
 
-    /// Undoes what stands since the savepoint, and ends it.
+    /// Undoes what stands since the savepoint, and ends it. Where there is no memory, SQLite rolls
+    /// the whole transaction back.
     fn put_back(&self) -> Result<()> {
         self.forget();
-        let name = if self.depth.get() > 1 { "crsql_inner" } else { "crsql" };
-        let back = self
-            .db
-            .exec(&format!("ROLLBACK TO {name}"))
-            .and_then(|()| self.db.exec(&format!("RELEASE {name}")));
+        let [_, back, release] = if self.depth.get() > 1 { INNER } else { OUTER };
+        let run = |sql: Fixed| self.cache.fixed(sql)?.run();
+        let back = run(back).and_then(|()| run(release));
         // Ending a transaction of our own can fail as its commit did, for want of room.
         let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
         if stuck && !self.db.autocommit() { self.db.exec("ROLLBACK") } else { back }

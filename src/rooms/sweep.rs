@@ -3,8 +3,10 @@
 //! transactions some of the oldest lists are looked at: stale entries go, and a record without
 //! entries is folded into the next one of its site, which takes over its deps.
 //!
-//! A pure insert makes nothing stale, so it pays nothing. What makes entries stale pays for
-//! looking at about one and a half entries for each, in one go every `EVERY` entries.
+//! A pure insert makes nothing stale, so it pays nothing. What makes entries stale pays, in one go
+//! every `EVERY` entries, for looking at half as many; and each stale one that is found pays for
+//! one more. So a log that is all live costs little, and one of which two thirds are stale grows no
+//! more: there as many go as come.
 //!
 //! Never folded: the newest record of a site, the end of a range of coverage, and own records that
 //! a known peer has not acknowledged: their stamps are how forks are noticed.
@@ -23,13 +25,15 @@ use crate::words::rowclock::RowClock;
 
 /// A sweep comes due after this many entries may have gone stale.
 const EVERY: u64 = 2048;
+/// A sweep that finds nothing but stale entries ends after so many times what it began with.
+const AT_ONCE: u64 = 8;
 
 const HAND: Fixed = Fixed(110, "SELECT hand FROM crsql_state");
 const SET_HAND: Fixed = Fixed(111, "UPDATE crsql_state SET hand = ?1");
 const FROM: Fixed = Fixed(
     112,
     "SELECT site, version, part, rows FROM crsql_log
-     WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part LIMIT ?4",
+     WHERE (site, version, part) > (?1, ?2, ?3) ORDER BY site, version, part",
 );
 const SET_ROWS: Fixed =
     Fixed(113, "UPDATE crsql_log SET rows = ?4 WHERE site = ?1 AND version = ?2 AND part = ?3");
@@ -64,7 +68,7 @@ pub fn after(s: &Session, version: u64, stale: u64) -> Result<()> {
     if !version.is_multiple_of(every) {
         return Ok(());
     }
-    run(s, EVERY.max(stale) * 3 / 2)
+    run(s, EVERY.max(stale) / 2)
 }
 
 /// The same for a merged transaction. Its number says nothing of how many were merged here, so the
@@ -74,9 +78,11 @@ pub fn after_merge(s: &Session, txn: Txn, stale: u64) -> Result<()> {
     after(s, mixed >> 20, stale)
 }
 
-/// Looks at about this many entries, from where the last sweep ended.
+/// Looks at about this many entries, from where the last sweep ended, and at as many more as go; at
+/// most at so many times `AT_ONCE`, since the application waits.
 pub fn run(s: &Session, entries: u64) -> Result<()> {
     let mut hand = hand(s)?;
+    let (most, mut entries) = (entries.saturating_mul(AT_ONCE), entries);
     let (mut looked, mut wrapped) = (0, false);
     let acked = Acked::default();
     while looked < entries {
@@ -92,7 +98,7 @@ pub fn run(s: &Session, entries: u64) -> Result<()> {
         hand = (last.txn.site, last.txn.version, last.part + 1);
         for (i, part) in parts.iter().enumerate() {
             looked += (part.rows.len() as u64).max(1);
-            one(s, part, &acked)?;
+            entries = (entries + one(s, part, &acked)?).min(most);
             if looked >= entries && i + 1 < parts.len() {
                 hand = (part.txn.site, part.txn.version, part.part + 1);
                 break;
@@ -116,38 +122,40 @@ fn hand(s: &Session) -> Result<Hand> {
     Ok((next() as u32, next(), next()))
 }
 
-fn read(s: &Session, from: Hand, limit: i64) -> Result<Vec<Part>> {
+fn read(s: &Session, from: Hand, limit: usize) -> Result<Vec<Part>> {
     let mut stmt = s.cache.fixed(FROM)?;
     stmt.bind_int(1, i64::from(from.0))?;
     stmt.bind_int(2, int(from.1))?;
     stmt.bind_int(3, int(from.2) - 1)?;
-    stmt.bind_int(4, limit)?;
     let mut out = Vec::new();
-    while stmt.step()? {
+    // A LIMIT by parameter would have SQLite prepare the statement anew each time.
+    while out.len() < limit && stmt.step()? {
         let txn = Txn { site: store::ordinal(stmt.int(0))?, version: count(stmt.int(1))? };
         out.push(Part { txn, part: count(stmt.int(2))?, rows: keylist::decode(stmt.blob(3))? });
     }
     Ok(out)
 }
 
-fn one(s: &Session, part: &Part, acked: &Acked) -> Result<()> {
+/// Looks at one part; gives how many entries went.
+fn one(s: &Session, part: &Part, acked: &Acked) -> Result<u64> {
     let mut kept = Vec::with_capacity(part.rows.len());
     for entry in &part.rows {
         if still_says(s, part.txn, entry)? {
             kept.push(entry);
         }
     }
+    let gone = (part.rows.len() - kept.len()) as u64;
     if kept.is_empty() && part.part == 0 {
         if removable(s, part.txn, acked)? {
-            return fold(s, part.txn);
+            return fold(s, part.txn).map(|()| gone.max(1));
         }
     } else if kept.is_empty() {
         let mut stmt = s.cache.fixed(REMOVE)?;
         bind(&mut stmt, part)?;
-        return stmt.run();
+        return stmt.run().map(|()| gone.max(1));
     }
-    if kept.len() == part.rows.len() {
-        return Ok(());
+    if gone == 0 {
+        return Ok(0);
     }
     let mut list = keylist::Writer::default();
     for e in kept {
@@ -156,7 +164,7 @@ fn one(s: &Session, part: &Part, acked: &Acked) -> Result<()> {
     let mut stmt = s.cache.fixed(SET_ROWS)?;
     bind(&mut stmt, part)?;
     stmt.bind_blob(4, &list.take())?;
-    stmt.run()
+    stmt.run().map(|()| gone)
 }
 
 fn bind(stmt: &mut crate::ground::Stmt, part: &Part) -> Result<()> {

@@ -35,7 +35,7 @@ pub fn key_between(a: Option<&str>, b: Option<&str>) -> Result<String> {
             Some(next) => next,
             None => joined(a.integer, &middle(a.fraction, None)),
         },
-        (None, Some(b)) => before(b)?,
+        (None, Some(b)) => before(b),
         (Some(a), Some(b)) => between(a, b)?,
     };
     String::from_utf8(key).map_err(|_| Error::refused("a list key is made of ASCII alone"))
@@ -81,19 +81,16 @@ fn joined(integer: &[u8], fraction: &[u8]) -> Vec<u8> {
     [integer, fraction].concat()
 }
 
-fn before(b: Key<'_>) -> Result<Vec<u8>> {
+fn before(b: Key<'_>) -> Vec<u8> {
     if is_lowest(b.integer) {
-        return Ok(joined(b.integer, &middle(&[], Some(b.fraction))));
+        return joined(b.integer, &middle(&[], Some(b.fraction)));
     }
     if !b.fraction.is_empty() {
-        return Ok(b.integer.to_vec());
+        return b.integer.to_vec();
     }
-    match counted_down(b.integer) {
-        // The lowest integer is no key by itself: leave room before it.
-        Some(integer) if is_lowest(&integer) => Ok(joined(&integer, &middle(&[], None))),
-        Some(integer) => Ok(integer),
-        None => Err(Error::refused("there is no list key before the lowest one")),
-    }
+    let integer = counted_down(b.integer).unwrap_or_default();
+    // The lowest integer is no key by itself: leave room before it.
+    if is_lowest(&integer) { joined(&integer, &middle(&[], None)) } else { integer }
 }
 
 fn between(a: Key<'_>, b: Key<'_>) -> Result<Vec<u8>> {
@@ -141,7 +138,7 @@ fn counted_up(integer: &[u8]) -> Option<Vec<u8>> {
     Some(next)
 }
 
-/// The integer before; none before the lowest.
+/// The integer before one that is not the lowest.
 fn counted_down(integer: &[u8]) -> Option<Vec<u8>> {
     let mut next = integer.to_vec();
     let (head, digits) = next.split_first_mut()?;
@@ -153,7 +150,6 @@ fn counted_down(integer: &[u8]) -> Option<Vec<u8>> {
         *digit = LAST;
     }
     match *head {
-        b'A' => return None,
         b'a' => return Some(vec![b'Z', LAST]),
         _ => *head -= 1,
     }

@@ -109,11 +109,7 @@ impl RowClock {
             return;
         }
         match self.over.binary_search_by_key(&cell.col, |c| c.col) {
-            Ok(i) => {
-                if let Some(slot) = self.over.get_mut(i) {
-                    *slot = cell;
-                }
-            }
+            Ok(i) => self.over.get_mut(i..=i).unwrap_or_default().fill(cell),
             Err(i) => self.over.insert(i, cell),
         }
     }
@@ -228,7 +224,7 @@ fn decode(bytes: &[u8]) -> Result<RowClock> {
     };
     let mut over: Vec<Cell> = Vec::new();
     while !r.is_empty() {
-        let head = read_count(&mut r, "column", u64::from(u32::MAX) * 2)?;
+        let head = r.varint()?;
         let col =
             u32::try_from(head / 2).map_err(|_| Error::rejected("its column is too large"))?;
         if over.last().is_some_and(|last| last.col >= col) || flags & OVER == 0 {

@@ -95,8 +95,9 @@ fn quoted_len(rest: &str, close: char) -> usize {
 pub fn tokens(sql: &str) -> Vec<Token<'_>> {
     let mut out = Vec::new();
     let mut at = 0;
-    while let Some(rest) = sql.get(at..) {
-        let Some(first) = rest.chars().next() else { break };
+    loop {
+        let rest = sql.get(at..).unwrap_or_default();
+        let Some(first) = rest.chars().next() else { return out };
         let blank = gap(rest);
         if blank > 0 {
             at += blank;
@@ -113,7 +114,6 @@ pub fn tokens(sql: &str) -> Vec<Token<'_>> {
         out.push(Token { kind, text, at });
         at += text.len();
     }
-    out
 }
 
 /// The text from the first token to the last.

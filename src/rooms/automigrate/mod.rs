@@ -82,10 +82,10 @@ fn migrate(s: &Rc<Session>, wanted: &Wanted) -> Result<bool> {
     }
     let have = schema::read(s.db)?;
     for object in missing(&have, wanted) {
-        s.db.exec(&object.create())?;
+        s.expiring(|| s.db.exec(&object.create()))?;
     }
     for sql in &plan.carried {
-        s.db.exec(sql)?;
+        s.expiring(|| s.db.exec(sql))?;
     }
     settle(s)?;
     Ok(true)

@@ -36,9 +36,7 @@ pub(super) fn finish(mut built: Builder, mut header: Header) -> Result<Vec<u8>> 
 fn dictionary(built: &Builder, out: &mut Vec<TableInfo>) -> Result<Vec<u64>> {
     let mut used = vec![false; built.tables.len()];
     for (_, table) in &built.items.patches {
-        if let Some(used) = used.get_mut(*table) {
-            *used = true;
-        }
+        used.get_mut(*table..=*table).unwrap_or_default().fill(true);
     }
     let all = built.tables.iter().enumerate().zip(&used);
     let mut sorted: Vec<_> = all.filter(|(_, used)| **used).map(|(table, _)| table).collect();
@@ -50,9 +48,7 @@ fn dictionary(built: &Builder, out: &mut Vec<TableInfo>) -> Result<Vec<u64>> {
         if out.last().is_some_and(|last| last.name == gathered.info.name) {
             return Err(Error::refused(format!("table {} comes twice", gathered.info.name)));
         }
-        if let Some(place) = places.get_mut(table) {
-            *place = at as u64;
-        }
+        places.get_mut(table..=table).unwrap_or_default().fill(at as u64);
         out.push(gathered.info.clone());
     }
     Ok(places)

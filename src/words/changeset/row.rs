@@ -75,16 +75,14 @@ impl Writer {
         let leading = row.sentinel == Some(place);
         let (at, patches) = (self.bytes.len(), self.patches.len());
         let before = (self.table, self.int);
-        self.front(row, place, leading)?;
+        let bits = self.front(row, place, leading)?;
         let body = self.bytes.len();
         if let Written::Upto(last) = self.dense(row, place + u64::from(leading), first, rest)? {
             self.end = last + 1;
             return Ok(());
         }
         self.bytes.truncate(body);
-        if let Some(bits) = self.bytes.get_mut(at) {
-            *bits |= head::SPARSE;
-        }
+        self.put(at, bits | head::SPARSE);
         if let Written::Upto(last) = self.sparse(row, place, cells.clone())? {
             self.end = last + 1;
             return Ok(());
@@ -111,17 +109,20 @@ impl Writer {
             return Err(Error::refused("a dead row has cells, or nothing that says so"));
         };
         let at = self.bytes.len();
-        self.front(row, place, true)?;
-        if let Some(bits) = self.bytes.get_mut(at) {
-            *bits |= head::SPARSE;
-        }
+        let bits = self.front(row, place, true)?;
+        self.put(at, bits | head::SPARSE);
         self.end = place + 1;
         Ok(())
     }
 
-    /// Writes what all rows begin with, as DENSE.
+    /// Puts a byte where room for it was left.
+    fn put(&mut self, at: usize, byte: u8) {
+        self.bytes.get_mut(at..=at).unwrap_or_default().fill(byte);
+    }
+
+    /// Writes what all rows begin with, as DENSE; gives their first byte.
     #[inline]
-    fn front(&mut self, row: &Row<'_>, place: u64, leading: bool) -> Result<()> {
+    fn front(&mut self, row: &Row<'_>, place: u64, leading: bool) -> Result<u8> {
         let at = self.bytes.len();
         let mut bits = if leading { head::DENSE | head::SENTINEL } else { head::DENSE };
         self.bytes.push(bits);
@@ -145,10 +146,8 @@ impl Writer {
             }
             _ => return Err(Error::refused("a row's key is not of its table's kind")),
         }
-        if let Some(first) = self.bytes.get_mut(at) {
-            *first = bits;
-        }
-        Ok(())
+        self.put(at, bits);
+        Ok(bits)
     }
 
     /// Writes the distance to the item's first place where there is one, and gives its bit.
@@ -245,13 +244,10 @@ impl Writer {
 
     /// Puts a count where room for a small one was left.
     fn count(&mut self, at: usize, count: u64) {
-        let mut bytes = Vec::new();
         if count < 0x80 {
-            if let Some(byte) = self.bytes.get_mut(at) {
-                *byte = count as u8;
-            }
-            return;
+            return self.put(at, count as u8);
         }
+        let mut bytes = Vec::new();
         put_varint(&mut bytes, count);
         self.bytes.splice(at..at + 1, bytes);
     }
@@ -262,9 +258,7 @@ impl Writer {
         let at = self.bytes.len();
         self.bytes.push(head::HELD);
         let bits = head::HELD | self.gap(held.seq)?;
-        if let Some(first) = self.bytes.get_mut(at) {
-            *first = bits;
-        }
+        self.put(at, bits);
         put_text(&mut self.bytes, held.table);
         put_bytes(&mut self.bytes, held.pk);
         put_text(&mut self.bytes, held.cid);
