@@ -35,7 +35,7 @@ fn with<T>(name: &str, f: impl FnOnce(&Bench) -> T) -> T {
     BENCH.with(|bench| {
         f(bench.get_or_init(|| {
             host::start();
-            (targets::named(name).expect("a target of that name"), World::new())
+            (targets::named(name).expect("a target of that name"), World::made())
         }))
     })
 }
