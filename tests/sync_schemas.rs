@@ -332,7 +332,9 @@ fn g2_seen_grants_nothing_that_the_vectors_maker_dropped() {
 
 /// A table was taken out, written to as an ordinary one, and replicated again. Its rows came back
 /// with the lowest stamp, so what peers had of them won there; but here all that was seen already,
-/// the old values among it, so nobody sent it again: two sets of rows for ever.
+/// the old values among it, so nobody sent it again: two sets of rows for ever. Since then what was
+/// seen is wanted again; at first the rows that came back were too, so that no vector told of them
+/// and nobody who took them row by row counted them as seen.
 #[test]
 fn c9_a_table_that_comes_back_converges_with_its_peers() {
     for way in WAYS {

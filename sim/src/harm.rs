@@ -1,5 +1,5 @@
-//! What is done to replicas from outside: their schema changes, their machine breaks, bytes that come
-//! to them are wrong.
+//! What is done to replicas from outside: their schema changes, their machine breaks, bytes that
+//! come to them are wrong.
 
 use crate::disk::Harm;
 use crate::exchange::{APPLY, VECTOR, own_version};
@@ -51,8 +51,8 @@ impl World<'_> {
         if self.replicas[at].machine().borrow().dead {
             return Ok(());
         }
-        // A name that comes and goes between two calls of crsql is never known, so it is asked after
-        // every change, as by whoever exchanges something.
+        // A name that comes and goes between two calls of crsql is never known, so it is asked
+        // after every change, as by whoever exchanges something.
         let asked = self.replicas[at].main().and_then(|db| ask::<String>(db, VECTOR, []));
         self.well(at, asked)?;
         let looked = self.replicas[at].look_at_schema();

@@ -47,8 +47,8 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
             let tid = register(s, &shape)?;
             let table = s.table(tid)?;
             alter::watch(s, &table)?;
-            backfill(s, &*s.table(tid)?)?;
             coverage::want_again(s, &shape.name)?;
+            backfill(s, &*s.table(tid)?)?;
             held::retry(s)?;
         }
         // Other tables may have changed too: then the next reading looks at them all, once.
