@@ -4,7 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
-bytes_max=200000
+bytes_max=190000
+files_max=150
 
 for name in changeset keys apply rows functions tables; do
     all=target/fuzz/all/$name
@@ -18,12 +19,17 @@ for name in changeset keys apply rows functions tables; do
     "$cargo" fuzz run --fuzz-dir fuzz --sanitizer none --features guided --target-dir target/fuzz \
         "$name" "$small" "$all" -- -merge=1 -rss_limit_mb=1024
     find "fuzz/corpus/$name" -type f -delete
-    # The smallest, as many as there is room for.
-    size=0
-    for file in $(ls -Sr "$small"); do
-        size=$((size + $(wc -c <"$small/$file")))
-        [ "$size" -gt "$bytes_max" ] && break
+    # Some of each size, as many as there is room for.
+    step=0
+    while
+        step=$((step + 1))
+        chosen=$(ls -Sr "$small" | awk -v step=$step 'NR % step == 0')
+        # shellcheck disable=SC2086  # names of hex digits
+        size=$(cd "$small" && cat $chosen | wc -c)
+        [ "$size" -gt $bytes_max ] || [ "$(echo "$chosen" | wc -l)" -gt $files_max ]
+    do :; done
+    for file in $chosen; do
         cp "$small/$file" "fuzz/corpus/$name/"
     done
 done
-du -sb fuzz/corpus/*
+du -sk fuzz/corpus/*

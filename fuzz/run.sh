@@ -17,11 +17,14 @@ fi
 echo "libFuzzer makes the inputs (cargo-fuzz is installed)."
 all=${target:-changeset keys apply rows functions tables}
 count=$(echo "$all" | wc -w)
+failed=0
 for name in $all; do
     # What it finds new goes to the first folder, which is not committed.
-    mkdir -p "target/fuzz/corpus/$name"
+    mkdir -p "target/fuzz/corpus/$name" "target/fuzz/crashers/$name"
+    find fuzz/crashers -name "$name-*" ! -name "*.txt" -exec cp {} "target/fuzz/crashers/$name/" \;
     "$cargo" fuzz run --fuzz-dir fuzz --sanitizer none --features guided --target-dir target/fuzz \
-        "$name" "target/fuzz/corpus/$name" "fuzz/corpus/$name" fuzz/crashers -- \
+        "$name" "target/fuzz/corpus/$name" "fuzz/corpus/$name" "target/fuzz/crashers/$name" -- \
         -max_total_time=$((seconds / count + 1)) -timeout=60 -rss_limit_mb=1024 -max_len=16384 \
-        -print_final_stats=1 "-artifact_prefix=fuzz/crashers/$name-"
+        -print_final_stats=1 "-artifact_prefix=fuzz/crashers/$name-" || failed=1
 done
+exit $failed

@@ -199,6 +199,23 @@ fn d3_a_row_whose_transaction_is_too_far_ahead_is_held() {
     assert_eq!(one(&db, "SELECT val FROM crsql_changes WHERE col_version > 9999"), "ours");
 }
 
+/// The greatest drift that can be set went over the end of its type where the time of what waits
+/// was looked at.
+#[test]
+fn d1_any_drift_that_can_be_set_is_a_drift() {
+    let db = replica();
+    run(
+        &db,
+        "INSERT INTO crsql_changes(\"table\", pk, cid, val, col_version, db_version, site_id, cl,
+           seq) VALUES('t', x'010901', 'v', 'late', 9007199254740000, 7, zeroblob(16), 1, 0)",
+    );
+    assert_eq!(int(&db, "SELECT count(*) FROM crsql_held"), 1);
+    run(&db, "SELECT crsql_config_set('max-drift-ms', 9223372036854775807)");
+    assert_eq!(one(&db, "SELECT fault FROM crsql_check()"), "held");
+    run(&db, "SELECT crsql_vector()");
+    assert_eq!(one(&db, "SELECT v FROM t"), "late");
+}
+
 /// Inside a transaction the check said of its own writes that this file does not count them as
 /// seen: they are, once they are committed.
 #[test]

@@ -106,7 +106,7 @@ fn transactions(rng: &mut Rng, bytes: &[u8]) -> Option<Vec<u8>> {
         all.push((head.to_vec(), r.len_bytes().ok()?.to_vec()));
     }
     let at = rng.below(all.len());
-    let other = rng.pick(&all).1.clone();
+    let other = all.get(rng.below(all.len()))?.1.clone();
     let chosen = all.get_mut(at)?;
     let part = if rng.one_in(4) { &mut chosen.0 } else { &mut chosen.1 };
     mutate::bytes(rng, part, &other);

@@ -35,7 +35,7 @@ fn with<T>(name: &str, f: impl FnOnce(&Bench) -> T) -> T {
     BENCH.with(|bench| {
         f(bench.get_or_init(|| {
             host::start();
-            (targets::named(name).expect("a target of that name"), World::new())
+            (targets::named(name).expect("a target of that name"), World::made())
         }))
     })
 }
@@ -53,11 +53,16 @@ pub fn run(name: &str, input: &[u8]) {
 pub fn change(name: &str, input: &[u8], most: usize, seed: u32) -> Option<Vec<u8>> {
     let mut rng = Rng(u64::from(seed) << 20);
     with(name, |(target, world)| {
-        let new = match rng.below(8) {
+        let mut new = match rng.below(8) {
             0 => target.make(&mut rng, world),
             1 if target.is_bytes() => return None,
             _ => target.change(&mut rng, world, input),
         };
+        if new.len() > most && !target.is_bytes() {
+            // As many whole lines as there is room for.
+            let end = new[..most].iter().rposition(|b| *b == b'\n').unwrap_or(0);
+            new.truncate(end);
+        }
         (new.len() <= most).then_some(new)
     })
 }

@@ -100,7 +100,7 @@ fn chosen(asked: &Asked) -> Result<Vec<(&'static str, u64)>, String> {
 /// Writes inputs to begin from.
 fn seeds(asked: &Asked, folder: &Path) -> Result<bool, String> {
     host::start();
-    let world = crsql_fuzz::world::World::new();
+    let world = crsql_fuzz::world::World::made();
     for (name, _) in chosen(asked)? {
         let target = targets::named(name).ok_or("a target without a name")?;
         for n in 0..SEEDS {

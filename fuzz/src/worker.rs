@@ -82,7 +82,7 @@ impl<'a> Worker<'a> {
         let (begun, started) = (Arc::new(AtomicU64::new(0)), Instant::now());
         watch(begun.clone(), started);
         let known = BTreeSet::new();
-        Self { name, target, world: World::new(), current, begun, started, known }
+        Self { name, target, world: World::made(), current, begun, started, known }
     }
 
     /// Runs one input; gives how many executions that was.

@@ -155,8 +155,8 @@ fn tables(db: &Connection) -> Vec<(String, Vec<String>)> {
 }
 
 impl World {
-    /// Makes it.
-    pub fn new() -> World {
+    /// Makes it, the same every time.
+    pub fn made() -> World {
         let (mut fresh, mut a) = (make(1, SCHEMA), make(2, SCHEMA));
         let (mut b, mut c) = (make(3, SCHEMA), make(4, SCHEMA));
         let mut d = make(5, OTHER_SCHEMA);

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::session::Session;
-use super::{ahead, alter, config, coverage, log};
+use super::{ahead, alter, coverage, log};
 use crate::ground::Prep;
 use crate::ground::catalog::{self, Table, clock_table};
 use crate::ground::quote::{ident, literal};
 use crate::ground::shape;
-use crate::words::clock::STEPS_PER_MS;
 use crate::words::dot::Txn;
 use crate::words::error::{Error, Result, SQLITE_CORRUPT, SQLITE_ERROR};
 use crate::words::key::Key;
@@ -242,7 +241,7 @@ impl Checker<'_> {
     }
 
     fn held(&mut self) -> Result<()> {
-        let near = self.s.now() + config::drift_ms(self.s)? * STEPS_PER_MS;
+        let near = ahead::latest(self.s)?;
         let mut scan = self
             .s
             .db

@@ -368,7 +368,7 @@ pub fn retry_due(s: &Session) -> Result<()> {
     if planted!("held-for-ever") {
         return Ok(());
     }
-    let bound = s.now() + super::config::drift_ms(s)? * clock::STEPS_PER_MS;
+    let bound = log::int(super::ahead::latest(s)?);
     let due = format!(
         "(ahead BETWEEN 1 AND {bound}
           OR reason LIKE '{NO_TABLE}%' AND EXISTS(SELECT 1 FROM crsql_tables

@@ -31,7 +31,7 @@ const NAMES: [&str; 20] = [
     "crsql_changes",
     "-1",
     "merge-equal-values",
-    "drift_ms",
+    "max-drift-ms",
 ];
 
 /// An argument, as SQL.
@@ -110,16 +110,21 @@ fn feed(rng: &mut Rng, world: &World) -> String {
 pub fn statement(rng: &mut Rng, world: &World) -> String {
     let it = call(rng, world);
     let kinds = if rng.one_in(6) { 18 } else { 10 };
+    if rng.one_in(2) {
+        return format!("SELECT {it}");
+    }
     match rng.below(kinds) {
-        0 => feed(rng, world),
+        0 if rng.one_in(4) => feed(rng, world),
         1 => (*rng.pick(&BETWEEN)).to_owned(),
         2 => format!("INSERT INTO plain(a) SELECT {it}"),
         3 => format!("UPDATE plain SET a = {it} WHERE id < 3"),
         4 => format!("SELECT {it} FROM plain LIMIT 2"),
         5 if rng.one_in(8) => "SELECT * FROM crsql_check()".into(),
-        6 => table(rng, world),
-        7 => format!("DELETE FROM crsql_changes WHERE pk = {}", argument(rng, world)),
-        8 => format!("UPDATE crsql_changes SET val = {}", argument(rng, world)),
+        6 if rng.one_in(2) => table(rng, world),
+        7 if rng.one_in(4) => {
+            format!("DELETE FROM crsql_changes WHERE pk = {}", argument(rng, world))
+        }
+        8 if rng.one_in(4) => format!("UPDATE crsql_changes SET val = {}", argument(rng, world)),
         10 => {
             format!("CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON plain BEGIN SELECT {it}; END")
         }

@@ -18,13 +18,18 @@ use crsql::words::{deps, keylist, pack};
 pub struct Keys;
 
 const FORMATS: usize = 11;
+const SQL: usize = 8;
 /// What may be held for each byte of input, and beside that.
 const FACTOR: usize = 200;
 const BESIDE: usize = 16 << 10;
 
 impl Target for Keys {
     fn make(&self, rng: &mut Rng, world: &World) -> Vec<u8> {
-        let format = rng.below(FORMATS);
+        let mut format = rng.below(FORMATS);
+        // SQL takes as long as all the others.
+        if format == SQL && !rng.one_in(4) {
+            format = rng.below(SQL);
+        }
         let from = match format {
             0 | 1 => &world.keys,
             2 => &world.changesets,
@@ -32,7 +37,7 @@ impl Target for Keys {
             4 => &world.lists,
             5 => &world.deps,
             6 | 7 => &world.vectors,
-            8 => &world.texts,
+            SQL => &world.texts,
             _ => &world.noise,
         };
         let mut bytes = if from.is_empty() { Vec::new() } else { rng.pick(from).clone() };
@@ -67,7 +72,7 @@ impl Target for Keys {
             5 => seen(bytes),
             6 => vector(bytes),
             7 => pure::between(bytes),
-            8 => pure::sql(bytes),
+            SQL => pure::sql(bytes),
             9 => pure::ranges(bytes),
             _ => pure::stamps(bytes),
         });

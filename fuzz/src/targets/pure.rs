@@ -53,6 +53,11 @@ pub fn sql(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// The bits from `lo` to `hi`; none where `lo` is greater.
+fn mask(lo: u64, hi: u64) -> u128 {
+    if lo > hi { 0 } else { (u128::MAX >> (127 - (hi - lo))) << lo }
+}
+
 /// Sets of versions are what a plain set of bits is.
 pub fn ranges(bytes: &[u8]) -> Result<(), String> {
     let mut sets = [RangeSet::new(), RangeSet::new()];
@@ -60,7 +65,7 @@ pub fn ranges(bytes: &[u8]) -> Result<(), String> {
     for step in bytes.chunks_exact(2).take(200) {
         let (lo, hi) = (u64::from(step[0] & 127), u64::from(step[1] & 127));
         let (which, removes) = (usize::from(step[0] >> 7), step[1] & 128 != 0);
-        let mask = (lo..=hi).fold(0u128, |m, v| m | 1 << v);
+        let mask = mask(lo, hi);
         if removes {
             sets[which].remove(lo, hi);
             bits[which] &= !mask;
@@ -77,7 +82,10 @@ pub fn ranges(bytes: &[u8]) -> Result<(), String> {
         ("difference", a.difference(b), x & !y),
     ];
     for (what, set, bits) in all {
-        let same = (0..128).all(|v| set.contains(v) == (bits >> v & 1 == 1));
+        let said = set.iter().fold(0, |m, (lo, hi)| m | mask(lo, hi));
+        let edges = set.iter().flat_map(|(lo, hi)| [lo.saturating_sub(1), lo, hi, hi + 1]);
+        let holds = |v: u64| v < 128 && bits >> v & 1 == 1;
+        let same = said == bits && edges.into_iter().all(|v| set.contains(v) == holds(v));
         let apart = set.iter().zip(set.iter().skip(1)).all(|(p, q)| p.1 + 1 < q.0);
         if !same || !apart {
             return Err(format!("{what}: {set:?} is not {bits:x}"));
