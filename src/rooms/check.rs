@@ -274,8 +274,9 @@ impl Checker<'_> {
             if let Some((lo, _)) = written.difference(&seen.unwrap_or_default()).iter().next() {
                 let detail = format!(
                     "cells come from version {lo} of site {}, which this file does not count as \
-                     seen, so its changesets leave them out; if rows were inserted into \
-                     crsql_changes, say crsql_seen() with the vector of whom they are from",
+                     seen, so its changesets leave them out; where rows were inserted into \
+                     crsql_changes, say crsql_seen() with the vector of whom they are from; where \
+                     the sender had dropped a table of them, ask another peer",
                     self.name_of(site)
                 );
                 self.fault("unseen", None, None, detail);

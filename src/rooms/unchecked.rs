@@ -1,7 +1,7 @@
 //! Merging never evaluates CHECK: two replicas can each make a legal write that the other's CHECK
 //! would refuse, and refusing would keep them apart for ever. A write is tried as it is; only
-//! where a CHECK fails it is prepared again with SQLite's `ignore_check_constraints` on. That is put
-//! back at once; where SQLite has no memory left to do so, before the connection's next write.
+//! where a CHECK fails it is prepared again with SQLite's `ignore_check_constraints` on. That is
+//! put back at once; where SQLite has no memory left to do so, before the connection's next write.
 
 use super::session::Session;
 use crate::ground::Prep;
