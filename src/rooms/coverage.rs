@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
+use super::export::unless_busy;
 use super::log::{self, count, int};
 use super::session::Session;
 use super::{alter, durable, forks, held, identity, omits, peers, staged, sweep};
@@ -351,14 +352,14 @@ pub fn ask(s: &Rc<Session>) -> Result<Vector> {
         Ok((own_due, if settled { Some(vector(s)?) } else { None }))
     })?;
     if own_due {
-        durable::secure(s, "crsql_vector", || Ok(()))?;
+        unless_busy(durable::secure(s, "crsql_vector", || Ok(())))?;
     } else if let Some(told) = told {
         return Ok(told);
     }
     if identity::site_id(s)?.is_some() {
         alter::reconcile_if_possible(s, "crsql_vector")?;
-        held::retry_due(s)?;
-        forks::tidy(s)?;
+        unless_busy(held::retry_due(s))?;
+        unless_busy(forks::tidy(s))?;
     }
     s.snapshot(|| vector(s))
 }

@@ -15,7 +15,7 @@ use crate::words::changeset::{
 use crate::words::clock::STEPS_PER_MS;
 use crate::words::deps;
 use crate::words::dot::Txn;
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_BUSY};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
@@ -59,8 +59,18 @@ pub fn changeset(
 }
 
 /// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
+/// While another connection writes, the next time is soon enough: what is served depends on nothing
+/// that is written here but durability, and what lacks that is left out.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if s.snapshot(|| has_to_write(s, since))? { meet(s, since) } else { Ok(()) }
+    if s.snapshot(|| has_to_write(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
+}
+
+/// Lets it pass that another connection writes.
+pub fn unless_busy(done: Result<()>) -> Result<()> {
+    match done {
+        Err(e) if e.code & 0xff == SQLITE_BUSY => Ok(()),
+        done => done,
+    }
 }
 
 /// Whether the question changes anything here, where this connection may write: a fork that it
@@ -87,7 +97,8 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
     }
     match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
         true => durable::secure(s, "crsql_changeset", || peers::acknowledged(s, since)),
-        false => peers::acknowledged(s, since),
+        // SQLite does not wait for another writer while a snapshot is open.
+        false => s.snapshot(|| peers::acknowledged(s, since)),
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 /// `SQLITE_ERROR`: a statement or call is refused.
 pub const SQLITE_ERROR: i32 = 1;
+/// `SQLITE_BUSY`: another connection holds a lock.
+pub const SQLITE_BUSY: i32 = 5;
 /// `SQLITE_NOMEM`: an allocation failed.
 pub const SQLITE_NOMEM: i32 = 7;
 /// `SQLITE_INTERRUPT`
