@@ -44,6 +44,21 @@ fn the_report_of_apply_counts_and_names() {
     assert_eq!(nothing, "null", "crsql_apply(crsql_changeset(...)) where nothing is new");
 }
 
+/// A table that only changes were about which their sender holds was not named.
+#[test]
+fn the_report_names_the_table_of_what_was_held_on_the_way() {
+    let (a, b) = two(T);
+    let relay = memory();
+    run(&a, "CREATE TABLE x(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('x')");
+    run(&b, "CREATE TABLE x(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('x')");
+    run(&relay, T);
+    run(&a, "INSERT INTO x VALUES(1, 1)");
+    pull(&relay, &a);
+    let report = pull(&b, &relay);
+    assert_eq!(report["tables"], serde_json::json!(["x"]), "{report}");
+    assert_eq!(rows(&b, "SELECT v FROM x"), ["1"]);
+}
+
 #[test]
 fn the_vector_is_json_of_one_shape() {
     let (a, b) = two(T);

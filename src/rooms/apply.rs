@@ -331,7 +331,12 @@ impl Merge<'_> {
         let mut last_table = usize::MAX;
         while let Some(head) = items.next(cells)? {
             match head {
-                ItemHead::Held(h) => self.held(&h)?,
+                ItemHead::Held(h) => {
+                    let here = self.s.named(h.table)?;
+                    let name = here.as_ref().map_or(h.table, |table| &table.name);
+                    report.tables.insert(name.to_string());
+                    self.held(&h)?;
+                }
                 ItemHead::Row { table, key, cl, sentinel } => {
                     let mapped = tables.get(table);
                     let mapped = mapped.ok_or_else(|| Error::rejected("an item names no table"))?;
