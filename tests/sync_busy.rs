@@ -1,5 +1,5 @@
-//! The promise: pulling is reading. What a pull writes down, who has asked and what they have, waits
-//! for no other writer.
+//! The promise: pulling is reading. What a pull writes down, who has asked and what they have,
+//! waits for no other writer.
 //!
 //! `crsql_changeset()` notes what the vector acknowledges. While another connection was writing, it
 //! waited for it as long as the connection's timeout said, 60 seconds behind a busy application,
