@@ -155,9 +155,11 @@ fn one(
     }
 }
 
-/// The first column that may go: neither in a CHECK nor in an index.
+/// The first column that may go: neither in a CHECK nor in an index, nor the last beside the key,
+/// with which two rows that were made at once end apart (seed 1958 of the commit before this rule).
 fn droppable(t: &Table) -> Option<usize> {
-    (if t.check { 2 } else { 0 }..t.columns.len()).find(|at| !t.columns[*at].indexed)
+    let from = if t.check { 2 } else { 0 };
+    (from..t.columns.len()).find(|at| !t.columns[*at].indexed && t.columns.len() > 1)
 }
 
 /// A new column, with a default or without.

@@ -16,6 +16,8 @@ pub struct Menu {
     pub forks: bool,
     /// Tables that stop being replicated and are again, or are dropped and made again.
     pub anew: bool,
+    /// Changesets of the right form that say what nobody wrote.
+    pub hostile: bool,
 }
 
 struct World {
@@ -41,7 +43,7 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
         (case.migrations, levels) = migrate::plan(&mut rng, &levels[0], menu.anew);
     }
     let mut level = [0; 8];
-    let hostile = rng.one_in(8).then(|| rng.one_in(2));
+    let hostile = rng.one_in(8).then(|| rng.one_in(2)).filter(|_| menu.hostile);
     for _ in 0..menu.steps {
         if levels.len() > 1 && rng.one_in(12) {
             let at = rng.below(case.replicas);

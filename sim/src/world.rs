@@ -360,7 +360,11 @@ impl<'a> World<'a> {
             });
         let (version, changes, tables, held) = match looked {
             Ok(found) => found,
-            Err(e) => return self.excuse(at, &e, false),
+            Err(e) => {
+                // What was written before stands, and was not looked at.
+                self.replicas[at].blind = true;
+                return self.excuse(at, &e, false);
+            }
         };
         if version < r.version {
             return Err(format!("replica {at} goes back from version {} to {version}", r.version));
