@@ -5,7 +5,7 @@ use crate::case::{Case, Step};
 use crate::disk::{self, Harm};
 use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version};
 use crate::host::{self, Answer, Failed, ask};
-use crate::migrate::{Effect, Migration, forward};
+use crate::migrate::{Effect, forward};
 use crate::model::{self, Model};
 use crate::replica::{self, Mail, Replica, dump, seen};
 use crate::rng::Rng;
@@ -331,8 +331,7 @@ impl<'a> World<'a> {
     pub fn observe(&mut self, at: usize) -> Verdict<()> {
         let pragmas = &self.case.pragmas;
         // Tables that begin again have rows of the lowest stamp.
-        let is_anew = |m: &Migration| matches!(m.effect, Effect::Anew(_));
-        let anew = self.case.migrations.iter().any(is_anew);
+        let anew = self.case.migrations.iter().any(|m| matches!(m.effect, Effect::Anew(_)));
         let r = &mut self.replicas[at];
         if r.machine().borrow().dead {
             return Ok(());
