@@ -1,4 +1,5 @@
 -- Each row in a transaction of its own, the last first, with a write between.
+-- leaves: unseen
 == before
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, a TEXT, b);
 SELECT crsql_as_crr('t');

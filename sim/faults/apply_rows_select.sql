@@ -1,4 +1,5 @@
 -- Changes come out of a table by one INSERT ... SELECT.
+-- leaves: unseen
 == before
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, a TEXT, b);
 CREATE TABLE inbox(t, pk, cid, val, col_version, db_version, site_id, cl, seq);

@@ -11,7 +11,7 @@ use crate::ground::quote::ident;
 use crate::ground::shape;
 use crate::ground::triggers::{self, Watched};
 use crate::ground::{Prep, store};
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, SQLITE_LOCKED};
 
 /// Brings the register, the triggers and the clocks into agreement with the schema, where that
 /// has changed since they last agreed. The caller may write.
@@ -306,8 +306,11 @@ fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
     s.cache.forget_tables();
     // SQLite drops no table while a statement reads; then an empty one stays for `drop_clocks`.
     let clock = clock_table(tid);
-    if s.db.exec(&format!("DROP TABLE IF EXISTS main.{clock}")).is_err() {
-        s.db.exec(&format!("DELETE FROM main.{clock}"))?;
+    match s.db.exec(&format!("DROP TABLE IF EXISTS main.{clock}")) {
+        Err(e) if e.code & 0xff == SQLITE_LOCKED => {
+            s.db.exec(&format!("DELETE FROM main.{clock}"))?;
+        }
+        done => done?,
     }
     s.catalog.forget();
     s.installed()?;

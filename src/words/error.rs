@@ -9,6 +9,8 @@ use std::fmt;
 pub const SQLITE_ERROR: i32 = 1;
 /// `SQLITE_BUSY`: another connection holds a lock.
 pub const SQLITE_BUSY: i32 = 5;
+/// `SQLITE_LOCKED`: a statement of this connection is in the way.
+pub const SQLITE_LOCKED: i32 = 6;
 /// `SQLITE_NOMEM`: an allocation failed.
 pub const SQLITE_NOMEM: i32 = 7;
 /// `SQLITE_INTERRUPT`
