@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
-use super::export::unless_busy;
 use super::log::{self, count, int};
 use super::session::Session;
 use super::{alter, durable, forks, held, identity, omits, peers, staged, sweep};
@@ -14,7 +13,7 @@ use crate::ground::cache::Fixed;
 use crate::ground::store;
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
-use crate::words::error::{Error, Result};
+use crate::words::error::{Error, Result, unless_busy};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Closed, Omit, Span, Vector};

@@ -15,7 +15,7 @@ use crate::words::changeset::{
 use crate::words::clock::STEPS_PER_MS;
 use crate::words::deps;
 use crate::words::dot::Txn;
-use crate::words::error::{Error, Result, SQLITE_BUSY};
+use crate::words::error::{Error, Result, unless_busy};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
@@ -63,14 +63,6 @@ pub fn changeset(
 /// that is written here but durability, and what lacks that is left out.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
     if s.snapshot(|| has_to_write(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
-}
-
-/// Lets it pass that another connection writes.
-pub fn unless_busy(done: Result<()>) -> Result<()> {
-    match done {
-        Err(e) if e.code & 0xff == SQLITE_BUSY => Ok(()),
-        done => done,
-    }
 }
 
 /// Whether the question changes anything here, where this connection may write: a fork that it

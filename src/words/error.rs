@@ -36,6 +36,14 @@ pub struct Error {
 /// The result of nearly everything here.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Lets it pass that another connection writes, for work that the next call can do as well.
+pub fn unless_busy(done: Result<()>) -> Result<()> {
+    match done {
+        Err(e) if e.code & 0xff == SQLITE_BUSY => Ok(()),
+        done => done,
+    }
+}
+
 impl Error {
     /// An error that carries an SQLite code of its own.
     pub fn new(code: i32, text: impl Into<String>) -> Self {

@@ -24,7 +24,7 @@
 
 use super::dot::{Dot, MAX_COUNT, Txn};
 use super::error::{Error, Result};
-use super::wire::{Reader, put_varint};
+use super::wire::{Reader, put_at, put_varint};
 
 const CL: u8 = 1;
 const LIFE: u8 = 2;
@@ -112,7 +112,7 @@ impl RowClock {
             return;
         }
         match self.over.binary_search_by_key(&cell.col, |c| c.col) {
-            Ok(i) => self.over.get_mut(i..=i).unwrap_or_default().fill(cell),
+            Ok(i) => put_at(&mut self.over, i, cell),
             Err(i) => self.over.insert(i, cell),
         }
     }

@@ -219,6 +219,11 @@ fn int_bytes(i: i64) -> usize {
     bits.div_ceil(8) as usize
 }
 
+/// Puts a value where the caller knows that there is a place.
+pub fn put_at<T: Clone>(slice: &mut [T], at: usize, value: T) {
+    slice.get_mut(at..=at).unwrap_or_default().fill(value);
+}
+
 /// Appends an unsigned number.
 #[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {

@@ -8,7 +8,7 @@ use super::seen::{Sites, put_ranges};
 use super::types::{Header, TableInfo, TxnHead};
 use super::{FORMAT, HASH_BYTES, MAGIC, PART, header, section, tables};
 use crate::words::error::{Error, Result};
-use crate::words::wire::{put_bytes, put_varint};
+use crate::words::wire::{put_at, put_bytes, put_varint};
 
 /// Writes everything. What was refused while gathering is not looked at again.
 pub(super) fn finish(mut built: Builder, mut header: Header) -> Result<Vec<u8>> {
@@ -36,7 +36,7 @@ pub(super) fn finish(mut built: Builder, mut header: Header) -> Result<Vec<u8>> 
 fn dictionary(built: &Builder, out: &mut Vec<TableInfo>) -> Result<Vec<u64>> {
     let mut used = vec![false; built.tables.len()];
     for (_, table) in &built.items.patches {
-        used.get_mut(*table..=*table).unwrap_or_default().fill(true);
+        put_at(&mut used, *table, true);
     }
     let all = built.tables.iter().enumerate().zip(&used);
     let mut sorted: Vec<_> = all.filter(|(_, used)| **used).map(|(table, _)| table).collect();
@@ -48,7 +48,7 @@ fn dictionary(built: &Builder, out: &mut Vec<TableInfo>) -> Result<Vec<u64>> {
         if out.last().is_some_and(|last| last.name == gathered.info.name) {
             return Err(Error::refused(format!("table {} comes twice", gathered.info.name)));
         }
-        places.get_mut(table..=table).unwrap_or_default().fill(at as u64);
+        put_at(&mut places, table, at as u64);
         out.push(gathered.info.clone());
     }
     Ok(places)

@@ -7,7 +7,7 @@ use super::types::{HeldItem, KeyRef};
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
 use crate::words::value::ValueRef;
-use crate::words::wire::{put_bytes, put_signed, put_value, put_varint};
+use crate::words::wire::{put_at, put_bytes, put_signed, put_value, put_varint};
 
 /// A cell as the caller gives it: column, place, own stamp, value.
 pub(super) type Cell<'v> = (usize, u64, Option<u64>, ValueRef<'v>);
@@ -117,7 +117,7 @@ impl Writer {
 
     /// Puts a byte where room for it was left.
     fn put(&mut self, at: usize, byte: u8) {
-        self.bytes.get_mut(at..=at).unwrap_or_default().fill(byte);
+        put_at(&mut self.bytes, at, byte);
     }
 
     /// Writes what all rows begin with, as DENSE; gives their first byte.
