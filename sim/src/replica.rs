@@ -1,6 +1,7 @@
 //! One replica: its machine, its connections, its mail, and what is known of it.
 
 use crate::disk::{self, Machine};
+use crate::exchange::own_version;
 use crate::host::{self, Answer, Cell, Failed, ask};
 use crate::migrate::Migration;
 use crate::model::{Change, KEY, Model, Site, Tables};
@@ -88,6 +89,22 @@ impl Replica {
     /// A connection without an open transaction, where there is one.
     pub fn idle(&self) -> Option<&Connection> {
         self.conns.iter().flatten().find(|db| db.is_autocommit())
+    }
+
+    /// A connection with an open transaction tells no version that another does not see committed.
+    pub fn tells_what_is_committed(&self) -> Result<(), String> {
+        let Some(idle) = self.idle() else { return Ok(()) };
+        for open in self.conns.iter().flatten().filter(|db| !db.is_autocommit()) {
+            // Where the disk fails or the file is locked, nobody tells anything.
+            let (Ok(told), Ok(committed)) = (own_version(open), own_version(idle)) else { continue };
+            if told > committed {
+                return Err(format!(
+                    "replica {}: version {told} is told, and {committed} is the last committed",
+                    self.n
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The connection that is idle, or the first.

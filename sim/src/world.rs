@@ -176,6 +176,7 @@ impl<'a> World<'a> {
                 self.excuse(at, &e, true).map_err(|why| format!("{why}\nof: {sql}"))?;
             }
         }
+        self.replicas[at].tells_what_is_committed()?;
         self.observe(at)
     }
 
