@@ -31,10 +31,13 @@ fn the_report_of_apply_counts_and_names() {
     std::thread::sleep(std::time::Duration::from_millis(3));
     run(&b, "INSERT INTO t VALUES(1, 'b', 'b')");
     let report = pull(&b, &a);
-    assert_eq!(keys(&report), ["applied", "cut", "held", "superseded", "tables", "vector"]);
+    assert_eq!(keys(&report), ["applied", "cut", "held", "new", "superseded", "tables", "vector"]);
     assert_eq!(report["applied"], 2);
     assert_eq!(report["superseded"], 2);
     assert_eq!(report["held"], 1);
+    assert_eq!(report["new"], true);
+    let again = apply(&b, &everything(&a));
+    assert_eq!([&again["new"], &again["applied"]], [&Json::Bool(false), &Json::from(0)]);
     assert_eq!(report["tables"], serde_json::json!(["t", "x"]));
     assert_eq!(report["cut"], serde_json::json!([]));
     let mut there = json(&vector(&b));

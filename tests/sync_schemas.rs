@@ -7,8 +7,8 @@
 mod common;
 
 use common::sync::{
-    WAYS, Way, apply, assert_equal, assert_equal_but, changes, everything, insert, pull, replicas,
-    settle, two, vector,
+    WAYS, Way, apply, assert_equal, changes, everything, insert, pull, replicas, settle, two,
+    vector,
 };
 use common::{int, memory, one, rows, run, version};
 use rusqlite::Connection;
@@ -126,8 +126,10 @@ fn j2_changes_of_a_dropped_column_are_held_not_errors() {
     }
 }
 
-/// b dropped a table before c ever saw it. c, which has the table, keeps a gap there for b and gets
-/// the rows from a; d, which has no such table, takes b's word.
+/// b dropped a table before c ever saw it. c, which has the table, keeps a gap there and gets the
+/// rows from a; d, which has no such table, has none. As long as c had no word for "all that b
+/// has", b sent the same again whenever it was asked, and nobody was ever quiet (simulator, seed 62
+/// of the worlds whose tables are built anew).
 #[test]
 fn j2_what_was_dropped_is_named_and_asked_of_others() {
     let all = replicas(3, T);
@@ -143,9 +145,12 @@ fn j2_what_was_dropped_is_named_and_asked_of_others() {
     run(b, "SELECT crsql_vector()");
     let report = apply(c, &everything(b));
     let site = one(a, "SELECT lower(hex(crsql_site_id()))");
-    let seen = report["vector"]["seen"][&site].as_array().unwrap();
-    let spans: Vec<_> = seen.iter().map(|s| (s[0].as_u64(), s[1].as_u64())).collect();
-    assert_eq!(spans, [(Some(1), Some(1)), (Some(3), Some(3))], "{report}");
+    assert_eq!(report["vector"]["seen"][&site], serde_json::Value::Null, "{report}");
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&vector(c)).unwrap()["omits"],
+        serde_json::json!([[site, 1, 3, "u"]])
+    );
+    assert!(common::sync::changeset(b, &vector(c), None).is_none(), "once is enough");
     assert_eq!(int(c, "SELECT count(*) FROM u"), 0);
     pull(c, a);
     assert_equal(&[a, c]);
@@ -154,6 +159,50 @@ fn j2_what_was_dropped_is_named_and_asked_of_others() {
     pull(&d, b);
     assert_eq!(int(&d, "SELECT count(*) FROM t"), 3);
     assert!(common::sync::changeset(b, &common::sync::vector(&d), None).is_none());
+}
+
+/// A row of b's lost to one of a's on its way in, so nothing at a told of it any more when a
+/// dropped the table; a named only the versions whose rows it knew. c, which has the table, took
+/// b's version from a as whole, had no row, and never asked b for it. Now a drop makes all lacking
+/// that was seen.
+#[test]
+fn j2_what_lost_to_a_dropped_write_is_lacking_too() {
+    for way in WAYS {
+        let all = replicas(3, T);
+        let [a, b, c] = all.as_slice() else { panic!() };
+        run(b, "INSERT INTO t VALUES(1, 'b', 'b')");
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        run(a, "INSERT INTO t VALUES(1, 'a', 'a')");
+        way.pull(a, b);
+        run(a, "DROP TABLE t");
+        way.pull(c, a);
+        way.pull(c, b);
+        assert_equal(&[b, c]);
+        assert_eq!(rows(c, "SELECT * FROM t"), ["1|b|b"], "{way:?}");
+    }
+}
+
+/// What was held of a table because of its clock outlived the table, and was merged into the next
+/// one of that name when its time came; the vector said all the while that it was lacking, so who
+/// had dropped it too was not told (simulator, seed 43 of the worlds whose tables are made again).
+#[test]
+fn j2_what_is_held_of_a_table_goes_with_it() {
+    let clock = common::clock::Clock::new();
+    let (a, b) = (memory(), clock.memory());
+    clock.ahead(3_600_000);
+    run(&a, T);
+    run(&b, T);
+    run(&b, "INSERT INTO t VALUES(1, 'b', 'b')");
+    Way::Rows.pull(&a, &b);
+    assert!(!held(&a).is_empty());
+    for db in [&a, &b] {
+        run(db, "SELECT crsql_as_table('t'); SELECT crsql_as_crr('t')");
+    }
+    assert_eq!(held(&a).len(), 0);
+    settle(&[&a, &b]);
+    clock.ahead(0);
+    settle(&[&a, &b]);
+    assert_equal(&[&a, &b]);
 }
 
 /// The same for a dropped column.
@@ -326,7 +375,8 @@ fn g2_seen_grants_nothing_that_the_vectors_maker_dropped() {
         assert_equal(&[a, c]);
         // Who has it no more takes it as it is.
         let vector: serde_json::Value = serde_json::from_str(&vector(b)).unwrap();
-        assert_eq!(vector["omits"][0][1], 2, "{drop}: {vector}");
+        let what = if drop == "ALTER_DROP" { "u, column x" } else { "u" };
+        assert_eq!(vector["omits"][0][3], what, "{drop}: {vector}");
     }
 }
 
@@ -361,12 +411,12 @@ fn c9_a_table_that_comes_back_converges_with_its_peers() {
             }
         }
         // What `a` wrote last before it dropped the table, nobody has any more.
-        assert_equal_but(&[a, b, c], "hole");
+        assert_equal(&[a, b, c]);
         let wanted = ["1|b|a", "2|a|a", "3|a|a", "4|a|a", "5|b|b", "6|plain|plain"];
         assert_eq!(rows(a, "SELECT * FROM t"), wanted, "{way:?}");
         assert_eq!(int(c, "SELECT count(*) FROM u"), 1, "{way:?}");
         run(a, "UPDATE t SET a = 'again'");
         way.pull(b, a);
-        assert_equal_but(&[a, b], "hole");
+        assert_equal(&[a, b]);
     }
 }

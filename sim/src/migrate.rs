@@ -60,12 +60,12 @@ pub fn is_anew(all: &[Migration], table: &str) -> bool {
 }
 
 /// A few changes of the schema, and the tables after each.
-pub fn plan(rng: &mut Rng, begin: &[Table], anew: bool) -> (Vec<Migration>, Vec<Vec<Table>>) {
+pub fn plan(rng: &mut Rng, begin: &[Table]) -> (Vec<Migration>, Vec<Vec<Table>>) {
     let (mut all, mut levels) = (Vec::new(), vec![begin.to_vec()]);
     for n in 0..1 + rng.below(3) {
         let mut tables = levels[levels.len() - 1].clone();
         let at = rng.below(tables.len());
-        let (effect, mut list) = one(rng, &mut tables, at, n, anew);
+        let (effect, mut list) = one(rng, &mut tables, at, n);
         let before = levels[levels.len() - 1].clone();
         let begins = list.first().is_some_and(|sql| sql.contains("crsql_begin_alter"));
         if begins && rng.one_in(3) {
@@ -88,16 +88,10 @@ fn between(t: &str, list: Vec<String>) -> Vec<String> {
     out
 }
 
-fn one(
-    rng: &mut Rng,
-    tables: &mut [Table],
-    at: usize,
-    n: usize,
-    anew: bool,
-) -> (Effect, Vec<String>) {
+fn one(rng: &mut Rng, tables: &mut [Table], at: usize, n: usize) -> (Effect, Vec<String>) {
     let simple = tables.iter().all(|t| t.triggers.is_empty());
     let kind = match tables[at].triggers.is_empty() {
-        true => rng.below(if anew { 11 } else { 9 }),
+        true => rng.below(11),
         false => rng.below(5),
     };
     let t = &mut tables[at];

@@ -243,16 +243,21 @@ pub fn feed(
     Ok(out)
 }
 
-/// What a vector says was seen, by site.
+/// What a vector says was seen, by site: whole, or with something lacking.
 pub fn seen(vector: &serde_json::Value) -> BTreeMap<Site, Vec<(u64, u64)>> {
-    let mut out = BTreeMap::new();
+    let bytes = |hex: &str| -> Site {
+        let byte = |i| u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok();
+        (0..hex.len() / 2).filter_map(byte).collect()
+    };
+    let mut out: BTreeMap<Site, Vec<(u64, u64)>> = BTreeMap::new();
+    for omit in vector["omits"].as_array().into_iter().flatten() {
+        let range = omit[1].as_u64().zip(omit[2].as_u64());
+        out.entry(bytes(omit[0].as_str().unwrap_or_default())).or_default().extend(range);
+    }
     for (site, ranges) in vector["seen"].as_object().into_iter().flatten() {
-        let site: Site = (0..site.len() / 2)
-            .filter_map(|i| u8::from_str_radix(site.get(2 * i..2 * i + 2)?, 16).ok())
-            .collect();
         let ranges = ranges.as_array().into_iter().flatten();
         let ranges = ranges.filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?)));
-        out.insert(site, ranges.collect());
+        out.entry(bytes(site)).or_default().extend(ranges);
     }
     out
 }

@@ -110,7 +110,7 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Step::Take { to, nth, copy } => match self.mail(*to, *nth, *copy) {
-                Some(mail) => self.deliver(*to, &mail),
+                Some(mail) => self.deliver(*to, &mail).map(drop),
                 None => Ok(()),
             },
             Step::Lose { to, nth } => {
@@ -240,21 +240,12 @@ impl<'a> World<'a> {
 
     /// `to` asks `from` until there is nothing new; how many answers there were.
     pub fn pull(&mut self, to: usize, from: usize, rows: bool, max: usize) -> Verdict<usize> {
-        let mut last = String::new();
         for n in 0..10_000 {
             let Some(mail) = self.question(to, from, rows, max)? else { return Ok(n) };
-            self.deliver(to, &mail)?;
-            if max == 0 || rows {
+            let new = self.deliver(to, &mail)?;
+            if max == 0 || rows || !new {
                 return Ok(n + 1);
             }
-            let vector = self.replicas[to].main().and_then(|db| ask::<String>(db, VECTOR, []));
-            let Some(vector) = self.well(to, vector)? else { return Ok(n) };
-            let seen = vector.split_once("\"parts\"").or(vector.split_once("\"scope\""));
-            let seen = seen.map_or(String::new(), |(_, rest)| rest.to_owned());
-            if seen == last {
-                return Ok(n + 1);
-            }
-            last = seen;
         }
         Err(format!("replica {to} pulls from {from} without end"))
     }
@@ -282,17 +273,19 @@ impl<'a> World<'a> {
     }
 
     /// A message arrives, and what it brought is looked at.
-    pub fn deliver(&mut self, to: usize, mail: &Mail) -> Verdict<()> {
+    /// Gives whether it says that there was anything new in it.
+    pub fn deliver(&mut self, to: usize, mail: &Mail) -> Verdict<bool> {
         let answer = self.taken(to, mail);
         let Some(report) = self.well(to, answer)? else {
             // It may have been committed all the same, if the machine died over it.
             self.replicas[to].blind = true;
-            return Ok(());
+            return Ok(false);
         };
         let (said, vector) = report.split_once("\"vector\":").unwrap_or((&report, ""));
         self.note(said.as_bytes());
         let wrote = !said.contains("\"applied\":0,");
-        self.merged(to, vector.strip_suffix('}'), wrote)
+        let new = said.contains("\"new\":true");
+        self.merged(to, vector.strip_suffix('}'), wrote).map(|()| new)
     }
 
     /// After what may have been a merge, as whoever asks may get what was held to fit: what the

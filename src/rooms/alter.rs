@@ -274,7 +274,11 @@ fn drop_triggers(s: &Session, tid: u32) -> Result<()> {
 /// Columns that are gone from the table are dropped from the register; what they held is omitted.
 fn settle_columns(s: &Session, table: &Table) -> Result<()> {
     for id in &table.gone {
-        omits::column(s, table, *id)?;
+        let name = s.ask_text(
+            &format!("SELECT name FROM crsql_columns WHERE tid = {} AND cid = ?1", table.tid),
+            *id,
+        )?;
+        omits::column(s, &table.name, &name)?;
         let mut stmt = s.db.prepare(
             "UPDATE crsql_columns SET dropped = ?3, watched = 0 WHERE tid = ?1 AND cid = ?2",
             Prep::Once,
@@ -295,7 +299,7 @@ pub fn forget_table(s: &Session, table: &Table) -> Result<()> {
 
 /// Forgets a table: what it held is omitted from now on.
 fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
-    omits::table(s, tid, name)?;
+    omits::table(s, name)?;
     ordered::drop_orphans(s)?;
     let mut stmt =
         s.db.prepare("UPDATE crsql_tables SET dropped = ?2 WHERE tid = ?1", Prep::Once)?;

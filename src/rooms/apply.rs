@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::coverage::Known;
 use super::dictionary::{self, Mapped};
 use super::log::{self, Record, Writer};
 use super::merger::{self, InCell, Incoming, Outcome};
@@ -58,14 +59,15 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
         }
         alter::reconcile(s)?;
         guard::ensure(s)?;
-        let report = apply_all(s, &changeset, bytes)?;
+        let (report, before) = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
-        report.to_json(s)
+        report.to_json(s, &before)
     })?;
     Ok(report)
 }
 
-fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Report> {
+/// Gives the report, and what was known before.
+fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<(Report, Rc<Known>)> {
     let header = &changeset.header;
     let vector = Vector {
         site: Some(header.sender),
@@ -99,7 +101,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<Rep
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
     }
-    Ok(report)
+    Ok((report, known))
 }
 
 /// What is whole has to be covered: else it would be here and nobody could get it from us.
@@ -166,9 +168,10 @@ fn transaction<'a>(
             let head = &staged::head(head, &bodies)?;
             apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
             let mut new = Deps::new();
-            let (lo, hi) = (head.version, head.version);
-            if coverage::closed_at(s, site)?.is_none_or(|at| hi <= at) {
-                coverage::grant(s, site, Span { lo, hi, stamp: head.stamp }, &mut new)?;
+            let span = Span { lo: head.version, hi: head.version, stamp: head.stamp };
+            if coverage::closed_at(s, site)?.is_none_or(|at| span.hi <= at) {
+                let peers = staged::lacks(&bodies)?;
+                coverage::take(s, &peers, &head.site, span, &mut new)?;
             }
             coverage::remember_new(s, &new)
         }
@@ -241,8 +244,12 @@ fn apply_txn<'a>(
         last_seq: head.last_seq,
         deps: deps_of(s, &head)?,
     };
-    let said = before.as_ref().filter(|r| r.stamp != 0);
-    let carried = said.map_or(record.cell_stamp(), Record::cell_stamp);
+    // A stamp that nobody had said is filled in at the end; the flags stay as they are.
+    let filled = before.clone().map(|r| match r.stamp {
+        0 => Record { stamp: head.stamp, ..r },
+        _ => r,
+    });
+    let carried = filled.as_ref().unwrap_or(&record).cell_stamp();
     let mut merge = Merge {
         s,
         name,
@@ -457,8 +464,8 @@ impl Merge<'_> {
     }
 }
 
-/// Grants the coverage that the header tells, but for what was cut, what the sender dropped and we
-/// have, and what is our own. Gives what was granted.
+/// Grants the coverage that the header tells, but for what was cut and what is our own. Gives what
+/// was granted.
 fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -> Result<Seen> {
     let mut new = Deps::new();
     let mut granted = Seen::new();
@@ -469,15 +476,13 @@ fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -
             .get(site)
             .filter(|_| !planted!("seen-though-cut"))
             .map_or(u64::MAX >> 1, |(version, _)| *version);
-        for span in coverage::believed(s, sender, site, spans, cut)? {
-            if !inbound.wanted.is_empty() {
-                omits::came(s, ordinal, span.lo, span.hi)?;
+        let mut set = coverage::set_of(spans);
+        set.remove(cut, u64::MAX >> 1);
+        for span in coverage::believed(s, site, set, spans)? {
+            coverage::take(s, sender, site, span, &mut new)?;
+            if ordinal != s.own()? {
+                granted.entry(*site).or_default().push(span);
             }
-            if ordinal == s.own()? {
-                continue;
-            }
-            coverage::grant(s, ordinal, span, &mut new)?;
-            granted.entry(*site).or_default().push(span);
         }
     }
     coverage::remember_new(s, &new)?;

@@ -275,8 +275,7 @@ impl Checker<'_> {
                 let detail = format!(
                     "cells come from version {lo} of site {}, which this file does not count as \
                      seen, so its changesets leave them out; where rows were inserted into \
-                     crsql_changes, say crsql_seen() with the vector of whom they are from; where \
-                     the sender had dropped a table of them, ask another peer",
+                     crsql_changes, say crsql_seen() with the vector of whom they are from",
                     self.name_of(site)
                 );
                 self.fault("unseen", None, None, detail);
@@ -288,8 +287,7 @@ impl Checker<'_> {
                 let (lo, hi) = (before + 1, span.lo - 1);
                 let detail = format!(
                     "versions {lo} to {hi} of site {} were never seen here, though later ones \
-                     were; ask a peer with the vector of this file, or live with it where the only \
-                     one that had them dropped their table",
+                     were; ask a peer with the vector of this file",
                     hex16(id)
                 );
                 self.fault("hole", None, None, detail);

@@ -79,9 +79,9 @@ pub struct Known {
     pub seen: BTreeMap<u32, (SiteId, Vec<Span>)>,
     /// The sites that were forked and closed, and whether nobody else is known to know it.
     pub closed: BTreeMap<SiteId, (Closed, bool)>,
-    /// What was dropped here: rising.
+    /// What is lacking here of what was seen: rising.
     pub omits: Vec<Omit>,
-    /// What was seen and is wanted again, because what was dropped is here again.
+    /// What was seen and is wanted again, because there is a place for what is lacking.
     pub wanted: omits::Omits,
     /// Transactions that are here in part.
     pub parts: BTreeMap<SiteId, (u64, u64)>,
@@ -89,6 +89,14 @@ pub struct Known {
     pub staged: bool,
     /// Whether any change is held.
     pub held: bool,
+}
+
+impl Known {
+    /// Whether nothing was seen since, or lost.
+    pub fn has_seen_the_same(&self, before: &Known) -> bool {
+        let now = (&self.seen, &self.parts, &self.omits, &self.wanted);
+        now == (&before.seen, &before.parts, &before.omits, &before.wanted)
+    }
 }
 
 /// Reads what is known. It is kept for as long as nobody writes: what was committed, SQLite's data
@@ -138,9 +146,6 @@ fn read_known(s: &Session) -> Result<Known> {
     };
     let (omits, closed) = (stmt.int(8) != 0, stmt.int(9) != 0);
     drop(stmt);
-    if omits {
-        (known.omits, known.wanted) = (omitted(s)?, omits::wanted(s)?);
-    }
     if closed {
         known.closed = self::closed(s)?;
     }
@@ -152,6 +157,9 @@ fn read_known(s: &Session) -> Result<Known> {
     (known.head, known.head_stamp) = (head, head_stamp);
     if head > 0 {
         known.seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
+    }
+    if omits {
+        (known.omits, known.wanted) = (omitted(s, &known.seen)?, omits::wanted(s)?);
     }
     if known.staged {
         for (site, part) in staged::progress(s)? {
@@ -203,11 +211,13 @@ pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
     if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
 }
 
-fn omitted(s: &Session) -> Result<Vec<Omit>> {
+/// What is lacking of what was seen.
+fn omitted(s: &Session, seen: &BTreeMap<u32, (SiteId, Vec<Span>)>) -> Result<Vec<Omit>> {
     let mut out = Vec::new();
-    let omits = omits::read(s)?.into_iter().filter(|(_, _, _, what)| what != omits::AGAIN);
-    for (site, lo, hi, what) in omits {
-        out.push(Omit { site: s.site_id(site)?, lo, hi, what });
+    for (site, lo, hi, what) in omits::read(s)? {
+        let Some((id, spans)) = seen.get(&site) else { continue };
+        let lacks = set_of(spans).intersection(&[(lo, hi)].into_iter().collect());
+        out.extend(lacks.iter().map(|(lo, hi)| Omit { site: *id, lo, hi, what: what.clone() }));
     }
     out.sort();
     Ok(out)
@@ -229,9 +239,16 @@ pub fn covers(s: &Session, txn: Txn) -> Result<Option<u64>> {
     Ok(Some(if count(stmt.int(0))? == txn.version { count(stmt.int(1))? } else { 0 }))
 }
 
-/// Records that versions of another site were seen. What is new of it goes into the deps of our
-/// next transaction.
-pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
+/// Records that versions came from a peer with all that it has of them.
+pub fn take(s: &Session, peer: &Vector, id: &SiteId, span: Span, new: &mut Deps) -> Result<()> {
+    let site = s.sites.intern(&s.cache, id)?;
+    let fresh = if site == s.own()? { RangeSet::new() } else { grant(s, site, span, new)? };
+    omits::came(s, peer, id, span, &fresh)
+}
+
+/// Records that versions of another site were seen; gives those that are new. They go into the
+/// deps of our next transaction.
+pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<RangeSet> {
     let mut stmt = s.cache.fixed(AROUND)?;
     stmt.bind_int(1, i64::from(site))?;
     stmt.bind_int(2, int(span.lo))?;
@@ -244,7 +261,7 @@ pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
     drop(stmt);
     let fresh = set_of(&[span]).difference(&set_of(&around));
     if fresh.is_empty() {
-        return Ok(());
+        return Ok(fresh);
     }
     let set = new.entry(site).or_default();
     *set = set.union(&fresh);
@@ -256,7 +273,7 @@ pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
         stmt.bind_int(2, int(old.lo))?;
         stmt.bind_int(3, int(span.hi))?;
         stmt.bind_int(4, int(span.stamp))?;
-        return stmt.run();
+        return stmt.run().map(|()| fresh);
     }
     let mut whole = span;
     for old in &around {
@@ -274,7 +291,7 @@ pub fn grant(s: &Session, site: u32, span: Span, new: &mut Deps) -> Result<()> {
     stmt.bind_int(2, int(whole.lo))?;
     stmt.bind_int(3, int(whole.hi))?;
     stmt.bind_int(4, int(whole.stamp))?;
-    stmt.run()
+    stmt.run().map(|()| fresh)
 }
 
 /// Adds what was newly seen to the deps of our next transaction.
@@ -393,17 +410,14 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         // file wrote under it was not among them. The next exchange brings it.
         let unsure = s.unsure.take().or(Some(was).filter(|was| s.own().ok() != Some(*was)));
         let mut new = Deps::new();
-        for (id, spans) in &vector.seen {
+        for (id, set) in vector.covered() {
             let site = s.sites.intern(&s.cache, id)?;
             if Some(site) == unsure {
                 continue;
             }
-            for span in believed(s, &vector, id, spans, u64::MAX >> 1)? {
-                omits::came(s, site, span.lo, span.hi)?;
-                if site == s.own()? {
-                    continue;
-                }
-                grant(s, site, span, &mut new)?;
+            let spans = vector.seen.get(id).map(Vec::as_slice).unwrap_or_default();
+            for span in believed(s, id, set, spans)? {
+                take(s, &vector, id, span, &mut new)?;
                 staged::forget_within(s, site, span)?;
             }
         }
@@ -414,23 +428,9 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     })
 }
 
-/// What of a site's spans may be granted on the word of a vector or header: not what its maker
-/// dropped and this file has, and not what lies above where the site was closed; only what is
-/// below a version.
-pub fn believed(
-    s: &Session,
-    maker: &Vector,
-    id: &SiteId,
-    spans: &[Span],
-    below: u64,
-) -> Result<Vec<Span>> {
-    let mut set = set_of(spans);
-    set.remove(below, u64::MAX >> 1);
-    for omit in maker.omits.iter().filter(|o| o.site == *id) {
-        if omits::is_here(s, &omit.what)? {
-            set.remove(omit.lo, omit.hi);
-        }
-    }
+/// What of a site's versions may be granted on the word of a vector or header: not what lies above
+/// where the site was closed. The stamps are those of the spans.
+pub fn believed(s: &Session, id: &SiteId, mut set: RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
     let site = s.sites.intern(&s.cache, id)?;
     if let Some(at) = closed_at(s, site)? {
         set.remove(at + 1, u64::MAX >> 1);
@@ -451,12 +451,10 @@ pub fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Resul
     Ok(out)
 }
 
-/// A table is replicated again: what was seen is wanted again.
-pub fn want_again(s: &Session, name: &str) -> Result<()> {
+/// The versions that were seen, by site, own ones among them.
+pub fn all_seen(s: &Session) -> Result<omits::Omits> {
     let known = read_known(s)?;
-    let spans = known.seen.iter().flat_map(|(site, (_, spans))| spans.iter().map(|s| (*site, s)));
-    let seen: Vec<_> = spans.map(|(site, span)| (site, span.lo, span.hi)).collect();
-    omits::want_again(s, name, &seen)
+    Ok(known.seen.iter().map(|(site, (_, spans))| (*site, set_of(spans))).collect())
 }
 
 /// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
@@ -473,7 +471,8 @@ pub fn missing(s: &Session, vector: &Vector) -> Result<durable::Missing> {
             continue;
         }
         let theirs = vector.seen_set(id);
-        let left = spans_of(s, site, &set_of(spans).difference(&theirs), spans)?;
+        let left = set_of(spans).difference(&theirs);
+        let left = spans_of(s, site, &omits::useful(&known.omits, vector, id, left), spans)?;
         if !left.is_empty() {
             out.push((site, left));
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::session::Session;
-use super::{alter, coverage, flush, held, ordered};
+use super::{alter, flush, held, ordered};
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape::{self, Shape};
@@ -47,7 +47,6 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
             let tid = register(s, &shape)?;
             let table = s.table(tid)?;
             alter::watch(s, &table)?;
-            coverage::want_again(s, &shape.name)?;
             backfill(s, &*s.table(tid)?)?;
             held::retry(s)?;
         }

@@ -16,7 +16,6 @@ use crate::words::clock::STEPS_PER_MS;
 use crate::words::deps;
 use crate::words::dot::Txn;
 use crate::words::error::{Error, Result, unless_busy};
-use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
 use crate::words::vector::{Span, Vector};
 
@@ -106,7 +105,7 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
     let mut limit = Limit { bytes, full: false };
     let mut builder = Builder::new();
     let mut covered = Seen::new();
-    for (site, spans) in doubtful_last(s, since, missing)? {
+    for (site, spans) in ahead_last(s, since, missing)? {
         let id = s.site_id(site)?;
         let resume = since.parts.get(&id).copied();
         let done = origin(s, &mut builder, site, &spans, resume, &mut limit)?;
@@ -131,29 +130,14 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
 }
 
 /// What the receiver may not count as seen comes last, so that it never stands in the way of the
-/// rest when the answer is cut at so many bytes: versions of which something was dropped here, and
-/// sites whose clock is too far ahead of the receiver's.
-fn doubtful_last(s: &Session, since: &Vector, missing: Missing) -> Result<Missing> {
-    let omits = &coverage::known(s)?.omits;
+/// rest when the answer is cut at so many bytes: sites whose clock is too far ahead of its own.
+fn ahead_last(s: &Session, since: &Vector, missing: Missing) -> Result<Missing> {
     let bound = since.now.saturating_add(config::drift_ms(s)?.saturating_mul(STEPS_PER_MS));
-    let (mut sure, mut doubtful) = (Missing::new(), Missing::new());
-    for (site, spans) in missing {
-        let id = s.site_id(site)?;
-        let (mut whole, mut omitted) = (coverage::set_of(&spans), RangeSet::new());
-        for omit in omits.iter().filter(|omit| omit.site == id) {
-            whole.remove(omit.lo, omit.hi);
-            omitted.insert(omit.lo, omit.hi);
-        }
-        let omitted = omitted.intersection(&coverage::set_of(&spans));
-        let ahead = since.now > 0 && spans.iter().any(|span| span.stamp > bound);
-        let whole = coverage::spans_of(s, site, &whole, &spans)?;
-        let omitted = coverage::spans_of(s, site, &omitted, &spans)?;
-        if ahead { &mut doubtful } else { &mut sure }.push((site, whole));
-        doubtful.push((site, omitted));
-    }
-    sure.append(&mut doubtful);
-    sure.retain(|(_, spans)| !spans.is_empty());
-    Ok(sure)
+    let is_ahead = |spans: &[Span]| since.now > 0 && spans.iter().any(|span| span.stamp > bound);
+    let (doubtful, mut all): (Missing, Missing) =
+        missing.into_iter().partition(|(_, spans)| is_ahead(spans));
+    all.extend(doubtful);
+    Ok(all)
 }
 
 /// What is sent is committed. New rows of the open transaction are left out; what it wrote over

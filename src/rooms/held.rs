@@ -246,6 +246,20 @@ pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
     stmt.run()
 }
 
+/// A table is dropped, or a column of one: what is held of it is lacking from now on like the rest.
+pub fn forget(s: &Session, table: &str, column: Option<&str>) -> Result<()> {
+    let mut stmt = s.db.prepare(
+        "DELETE FROM crsql_held
+         WHERE \"table\" = ?1 COLLATE NOCASE AND cid = coalesce(?2, cid) COLLATE NOCASE",
+        Prep::Once,
+    )?;
+    stmt.bind_text(1, table.as_bytes())?;
+    stmt.bind(2, column.map_or(ValueRef::Null, |name| ValueRef::Text(name.as_bytes())))?;
+    stmt.run()?;
+    s.memory.borrow_mut().any_held = None;
+    Ok(())
+}
+
 /// Whether the row is here with a greater causal length than the change has.
 fn is_below(s: &Session, c: &HeldChange) -> Result<bool> {
     let Some(table) = s.named(&c.table)? else { return Ok(false) };

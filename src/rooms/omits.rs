@@ -1,98 +1,51 @@
-//! What was dropped here: versions whose content is no longer in this file because a table or
-//! column of theirs is gone. Vectors and changesets name them, so that a receiver that still has
-//! the table keeps a gap there and asks somebody else.
+//! What this file lacks of the versions that it has seen: what a table or column had of them that
+//! was dropped, here or at the peer that they came from. Vectors and changesets name it.
 //!
-//! When a table or column of that name is replicated here again, those versions are **wanted**: our
-//! vector has a gap there, and who has them sends them. A table that comes back wants more than
-//! what it had touched: what lost to a write of ours that was dropped is nowhere on record here. So
-//! everything that was seen is wanted once more then, under the name [`AGAIN`], which is nobody's
-//! concern but ours.
+//! While a table or column of that name is replicated here, those versions are **wanted**: our
+//! vector has a gap there, and who has something of what is lacking sends them.
+//!
+//! A drop makes all that was seen lacking, not only what the table's rows still say: what lost to a
+//! write that is dropped now, and was swept, is on record nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log;
 use super::session::Session;
+use super::{coverage, held, log};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
-use crate::ground::catalog::{Table, clock_table};
-use crate::words::dot::Txn;
+use crate::ground::store;
+use crate::words::dot::SiteId;
 use crate::words::error::Result;
-use crate::words::keylist;
 use crate::words::ranges::RangeSet;
-use crate::words::rowclock::RowClock;
+use crate::words::vector::{Omit, Span, Vector};
 
 const ALL: Fixed = Fixed(130, "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what");
 
-/// What is omitted, by site: the versions.
+/// Versions of sites.
 pub type Omits = BTreeMap<u32, RangeSet>;
 
-/// In place of what was dropped: nothing was, but the versions are wanted again.
-pub const AGAIN: &str = "";
-
-/// A table is dropped: every transaction that touched it is omitted.
-pub fn table(s: &Session, tid: u32, name: &str) -> Result<()> {
-    let mut scan = s.db.prepare("SELECT site, version, rows FROM crsql_log", Prep::Once)?;
-    let mut touched: BTreeSet<Txn> = BTreeSet::new();
-    while scan.step()? {
-        let txn = Txn {
-            site: crate::ground::store::ordinal(scan.int(0))?,
-            version: log::count(scan.int(1))?,
-        };
-        if keylist::decode(scan.blob(2))?.iter().any(|e| e.tid == tid) {
-            touched.insert(txn);
-        }
-    }
-    drop(scan);
-    write(s, &touched, name)
-}
-
-/// A column is dropped: every transaction that a cell of it came from is omitted.
-pub fn column(s: &Session, table: &Table, id: u32) -> Result<()> {
-    let sql = format!("SELECT clock FROM {}", clock_table(table.tid));
-    let mut scan = s.db.prepare(&sql, Prep::Once)?;
-    let mut touched: BTreeSet<Txn> = BTreeSet::new();
-    while scan.step()? {
-        if let Some(cell) = RowClock::decode(scan.blob(0))?.cell(id) {
-            touched.insert(cell.dot.txn);
-        }
-    }
-    drop(scan);
-    write(s, &touched, &format!("{}{COLUMN}{}", table.name, name_of(s, table.tid, id)?))
-}
-
 /// Between the name of a table and that of a column in what was dropped.
-pub const COLUMN: &str = ", column ";
+const COLUMN: &str = ", column ";
 
-fn name_of(s: &Session, tid: u32, id: u32) -> Result<String> {
-    let mut stmt =
-        s.db.prepare("SELECT name FROM crsql_columns WHERE tid = ?1 AND cid = ?2", Prep::Once)?;
-    stmt.bind_int(1, i64::from(tid))?;
-    stmt.bind_int(2, i64::from(id))?;
-    Ok(if stmt.step()? { stmt.string(0) } else { String::new() })
+/// A table is dropped: all that was seen lacks it.
+pub fn table(s: &Session, name: &str) -> Result<()> {
+    held::forget(s, name, None)?;
+    lacking(s, name)
 }
 
-fn write(s: &Session, touched: &BTreeSet<Txn>, what: &str) -> Result<()> {
-    let mut omits = Omits::new();
-    for txn in touched {
-        omits.entry(txn.site).or_default().insert(txn.version, txn.version);
-    }
-    for (site, set) in &omits {
-        set.iter().try_for_each(|(lo, hi)| put(s, *site, lo, hi, what))?;
+/// A column is dropped: all that was seen lacks it.
+pub fn column(s: &Session, table: &str, column: &str) -> Result<()> {
+    held::forget(s, table, Some(column))?;
+    lacking(s, &format!("{table}{COLUMN}{column}"))
+}
+
+fn lacking(s: &Session, name: &str) -> Result<()> {
+    let all = read(s)?;
+    for (site, seen) in coverage::all_seen(s)? {
+        let here = by_name(of(&all, site)).remove(name).unwrap_or_default();
+        replace(s, site, name, &here, &here.union(&seen))?;
     }
     Ok(())
-}
-
-/// A table is replicated again that was before: all that was seen is wanted again.
-pub fn want_again(s: &Session, name: &str, seen: &[(u32, u64, u64)]) -> Result<()> {
-    let mut stmt =
-        s.db.prepare("SELECT EXISTS(SELECT 1 FROM crsql_omits WHERE what = ?1)", Prep::Once)?;
-    stmt.bind_text(1, name.as_bytes())?;
-    stmt.step()?;
-    if stmt.int(0) == 0 {
-        return Ok(());
-    }
-    drop(stmt);
-    seen.iter().try_for_each(|(site, lo, hi)| put(s, *site, *lo, *hi, AGAIN))
 }
 
 /// Whether what was dropped somewhere, a table or a column of one, is here.
@@ -108,55 +61,101 @@ pub fn is_here(s: &Session, what: &str) -> Result<bool> {
 pub fn wanted(s: &Session) -> Result<Omits> {
     let mut out = Omits::new();
     for (site, lo, hi, what) in read(s)? {
-        if what == AGAIN || is_here(s, &what)? {
+        if is_here(s, &what)? {
             out.entry(site).or_default().insert(lo, hi);
         }
     }
     Ok(out)
 }
 
-/// Versions came again with all that we have a place for: they are wanted no more.
-pub fn came(s: &Session, site: u32, lo: u64, hi: u64) -> Result<()> {
-    for (of, from, to, what) in read(s)? {
-        if of != site || to < lo || from > hi || !(what == AGAIN || is_here(s, &what)?) {
-            continue;
+/// Versions came from a peer, some of them for the first time: what it lacks of these is lacking
+/// here. Of those that were wanted, what was lacking here and is not lacking there came now; where
+/// there is no place for it, it is held.
+pub fn came(s: &Session, peer: &Vector, id: &SiteId, span: Span, fresh: &RangeSet) -> Result<()> {
+    let site = s.sites.intern(&s.cache, id)?;
+    let (ours, theirs) = (read(s)?, of_site(&peer.omits, id));
+    let ours = by_name(of(&ours, site));
+    let none = RangeSet::new();
+    let span: RangeSet = [(span.lo, span.hi)].into_iter().collect();
+    let mut taken = fresh.clone();
+    for (what, here) in &ours {
+        if is_here(s, what)? {
+            taken = taken.union(&here.intersection(&span));
         }
+    }
+    let names: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
+    for what in names {
+        let (here, there) = (ours.get(what).unwrap_or(&none), theirs.get(what).unwrap_or(&none));
+        let next = here.union(&there.intersection(fresh));
+        replace(s, site, what, here, &next.difference(&taken.difference(there)))?;
+    }
+    Ok(())
+}
+
+/// Of versions that a peer wants, those that we have something of that it lacks. Of the others it
+/// took what we have, and says so.
+pub fn useful(omits: &[Omit], peer: &Vector, id: &SiteId, wanted: RangeSet) -> RangeSet {
+    let (ours, theirs) = (of_site(omits, id), of_site(&peer.omits, id));
+    let none = RangeSet::new();
+    let (mut in_part, mut useful) = (RangeSet::new(), RangeSet::new());
+    for (what, there) in &theirs {
+        in_part = in_part.union(there);
+        useful = useful.union(&there.difference(ours.get(what).unwrap_or(&none)));
+    }
+    wanted.difference(&in_part.difference(&useful))
+}
+
+/// What is lacking of a site, by name.
+fn of_site<'a>(omits: &'a [Omit], id: &SiteId) -> BTreeMap<&'a str, RangeSet> {
+    by_name(omits.iter().filter(|o| o.site == *id).map(|o| (o.what.as_str(), o.lo, o.hi)))
+}
+
+fn by_name<'a>(omits: impl Iterator<Item = (&'a str, u64, u64)>) -> BTreeMap<&'a str, RangeSet> {
+    let mut out: BTreeMap<&str, RangeSet> = BTreeMap::new();
+    omits.for_each(|(what, lo, hi)| out.entry(what).or_default().insert(lo, hi));
+    out
+}
+
+/// Puts ranges in the place of others.
+fn replace(s: &Session, site: u32, what: &str, old: &RangeSet, new: &RangeSet) -> Result<()> {
+    let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+    for (lo, _) in old.difference(&new) {
         let mut stmt = s.db.prepare(
             "DELETE FROM crsql_omits WHERE site = ?1 AND lo = ?2 AND what = ?3",
             Prep::Once,
         )?;
         stmt.bind_int(1, i64::from(site))?;
-        stmt.bind_int(2, log::int(from))?;
+        stmt.bind_int(2, log::int(*lo))?;
         stmt.bind_text(3, what.as_bytes())?;
         stmt.run()?;
-        if from < lo {
-            put(s, site, from, lo - 1, &what)?;
-        }
-        if to > hi {
-            put(s, site, hi + 1, to, &what)?;
-        }
+    }
+    for (lo, hi) in new.difference(&old) {
+        let mut stmt = s.db.prepare(
+            "INSERT INTO crsql_omits(site, lo, hi, what) VALUES(?1, ?2, ?3, ?4)",
+            Prep::Once,
+        )?;
+        stmt.bind_int(1, i64::from(site))?;
+        stmt.bind_int(2, log::int(*lo))?;
+        stmt.bind_int(3, log::int(*hi))?;
+        stmt.bind_text(4, what.as_bytes())?;
+        stmt.run()?;
     }
     Ok(())
 }
 
-fn put(s: &Session, site: u32, lo: u64, hi: u64, what: &str) -> Result<()> {
-    let mut stmt = s.db.prepare(
-        "INSERT OR REPLACE INTO crsql_omits(site, lo, hi, what) VALUES(?1, ?2, ?3, ?4)",
-        Prep::Once,
-    )?;
-    stmt.bind_int(1, i64::from(site))?;
-    stmt.bind_int(2, log::int(lo))?;
-    stmt.bind_int(3, log::int(hi))?;
-    stmt.bind_text(4, what.as_bytes())?;
-    stmt.run()
+/// Versions of a site, first and last, and the name of what is lacking of them.
+pub type Lack = (u32, u64, u64, String);
+
+fn of(all: &[Lack], site: u32) -> impl Iterator<Item = (&str, u64, u64)> {
+    all.iter().filter(move |o| o.0 == site).map(|(_, lo, hi, what)| (what.as_str(), *lo, *hi))
 }
 
-/// What is omitted, each range with the name of what was dropped.
-pub fn read(s: &Session) -> Result<Vec<(u32, u64, u64, String)>> {
+/// All that is lacking.
+pub fn read(s: &Session) -> Result<Vec<Lack>> {
     let mut stmt = s.cache.fixed(ALL)?;
     let mut out = Vec::new();
     while stmt.step()? {
-        let site = crate::ground::store::ordinal(stmt.int(0))?;
+        let site = store::ordinal(stmt.int(0))?;
         out.push((site, log::count(stmt.int(1))?, log::count(stmt.int(2))?, stmt.string(3)));
     }
     Ok(out)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::coverage;
+use super::coverage::{self, Known};
 use super::merger::Outcome;
 use super::session::Session;
 use crate::words::dot::SiteId;
@@ -23,8 +23,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report as JSON, with the vector as it is now.
-    pub fn to_json(&self, s: &Session) -> Result<String> {
+    /// The report as JSON, with the vector as it is now, and whether it tells anything that this
+    /// file did not know before.
+    pub fn to_json(&self, s: &Session, before: &Known) -> Result<String> {
         let cut: Vec<_> = self
             .cut
             .iter()
@@ -32,12 +33,14 @@ impl Report {
             .collect();
         let vector: serde_json::Value =
             serde_json::from_str(&coverage::with_open(s)?.to_json()).unwrap_or_default();
+        let new = !coverage::known(s)?.has_seen_the_same(before);
         Ok(json!({
             "applied": self.outcome.applied,
             "superseded": self.outcome.superseded,
             "held": self.outcome.held,
             "tables": self.tables,
             "cut": cut,
+            "new": new,
             "vector": vector,
         })
         .to_string())

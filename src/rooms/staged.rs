@@ -11,7 +11,7 @@ use crate::words::changeset::{self, TxnHead};
 use crate::words::dot::Txn;
 use crate::words::error::Result;
 use crate::words::planted::planted;
-use crate::words::vector::Span;
+use crate::words::vector::{Span, Vector};
 
 const PROGRESS: Fixed =
     Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
@@ -100,6 +100,15 @@ pub fn head(last: &TxnHead, bodies: &[Vec<u8>]) -> Result<TxnHead> {
         }
     }
     Ok(last.clone())
+}
+
+/// What any of the parts' senders lacked, as the vector of a peer.
+pub fn lacks(bodies: &[Vec<u8>]) -> Result<Vector> {
+    let mut peers = Vector::default();
+    for body in bodies {
+        peers.omits.extend(changeset::decode(body)?.header.omits);
+    }
+    Ok(peers)
 }
 
 /// Removes the parts of transactions that were seen whole in another way.

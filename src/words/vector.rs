@@ -22,9 +22,10 @@
 //!   whose stamp is `stamp` (0: not known), name nothing any more, and the fork was noticed at
 //!   version `from`, above `at`. Whoever has something of them issues it again under its own site.
 //!   It is left out when there is none.
-//! - `omits` holds `[site, lo, hi, what]`, rising: of these versions something is missing at the
-//!   vector's maker, because `what`, a table or a column, was dropped there. It is left out when
-//!   there is none.
+//! - `omits` holds `[site, lo, hi, what]`, rising: these versions are at the vector's maker but for
+//!   what they had of `what`, a table or a column, which was dropped there or where they came from.
+//!   It is left out when there is none. While the maker has a place for what is missing, `seen` has
+//!   a gap there.
 //! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a
 //!   whole, everything before the place is here already. It is left out when there is none.
 //!
@@ -72,7 +73,7 @@ pub struct Closed {
     pub from: u64,
 }
 
-/// Versions of a site of which something is missing at whoever says so.
+/// Versions of a site that whoever says so has but for something.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Omit {
     /// The site.
@@ -81,7 +82,7 @@ pub struct Omit {
     pub lo: u64,
     /// The last version.
     pub hi: u64,
-    /// The table, or the table and column, that is gone.
+    /// The table, or the table and column, that is missing of them.
     pub what: String,
 }
 
@@ -106,7 +107,7 @@ pub struct Vector {
     pub parts: BTreeMap<Site, (u64, u64)>,
     /// The sites that were forked, and what of them counts.
     pub closed: BTreeMap<Site, Closed>,
-    /// What was dropped at its maker: rising.
+    /// What its maker lacks of versions that it has: rising.
     pub omits: Vec<Omit>,
 }
 
@@ -133,6 +134,13 @@ impl Vector {
     /// The versions seen of a site.
     pub fn seen_set(&self, site: &Site) -> RangeSet {
         self.seen.get(site).into_iter().flatten().map(|span| (span.lo, span.hi)).collect()
+    }
+
+    /// The versions of every site that its maker has, whole or with something lacking.
+    pub fn covered(&self) -> BTreeMap<&Site, RangeSet> {
+        let mut all: BTreeMap<_, _> = self.seen.keys().map(|id| (id, self.seen_set(id))).collect();
+        self.omits.iter().for_each(|o| all.entry(&o.site).or_default().insert(o.lo, o.hi));
+        all
     }
 
     /// The stamp of version `hi` of a site, where a range ends there and its stamp is known.
