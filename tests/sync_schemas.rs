@@ -205,6 +205,43 @@ fn j2_what_is_held_of_a_table_goes_with_it() {
     assert_equal(&[&a, &b]);
 }
 
+/// Two replicas made one row at once, one with a column and one after it had dropped the column,
+/// the last one beside the key: one told the row by a cell, the other by a sentinel, and which of
+/// them named it depended on who heard of which first, so replicas ended apart, or a third never
+/// saw the row (simulator, seed 1958). Now only sentinels name a row, the greatest of all that were
+/// heard of, and whoever drops the last column of a row that has none gives it one.
+#[test]
+fn j2_rows_whose_last_column_is_dropped_live_everywhere() {
+    for way in WAYS {
+        for swap in [false, true] {
+            let all = replicas(
+                3,
+                "CREATE TABLE t(k INT NOT NULL PRIMARY KEY, v) WITHOUT ROWID;
+                                   SELECT crsql_as_crr('t')",
+            );
+            let [a, b, c] = all.as_slice() else { panic!() };
+            // Whichever of the two sites is the greater.
+            let (a, b) = if swap { (b, a) } else { (a, b) };
+            let drop = "SELECT crsql_begin_alter('t'); ALTER TABLE t DROP COLUMN v;
+                        SELECT crsql_commit_alter('t')";
+            run(b, "INSERT INTO t VALUES(1, 'before')");
+            run(a, drop);
+            run(a, "INSERT INTO t VALUES(2), (3)");
+            run(b, "INSERT INTO t VALUES(2, 'with a cell')");
+            way.pull(b, a);
+            way.pull(c, b);
+            run(b, drop);
+            run(c, drop);
+            settle(&[a, b, c]);
+            assert_equal(&[a, b, c]);
+            assert_eq!(rows(c, "SELECT k FROM t ORDER BY k"), ["1", "2", "3"], "{way:?}");
+            run(b, "DELETE FROM t WHERE k = 2");
+            settle(&[a, b, c]);
+            assert_equal(&[a, b, c]);
+        }
+    }
+}
+
 /// The same for a dropped column.
 #[test]
 fn j2_a_dropped_column_is_named_and_asked_of_others() {

@@ -39,6 +39,7 @@ fn e10_parts_closings_and_omissions_of_a_vector_are_looked_at() {
         ("\"closed\":{\"SITE\":[7,8]}", "is not [at, stamp, from]"),
         ("\"closed\":{\"SITE\":[7,\"8\",9]}", "is not three integers that fit"),
         ("\"closed\":{\"SITE\":[9,8,9]}", "is not three integers that fit"),
+        ("\"unsure\":1", "\"unsure\" is neither true nor false"),
         ("\"omits\":{}", "\"omits\" is not a list"),
         ("\"omits\":[7]", "is not [site, lo, hi, what]"),
         ("\"omits\":[[\"SITE\",1,2]]", "is not [site, lo, hi, what]"),
@@ -69,7 +70,7 @@ fn based(n: u32) -> RowClock {
 #[test]
 fn a_later_write_of_a_cell_takes_the_place_of_the_one_before() {
     let mut clock = RowClock { cl: 3, life: None, base: None, over: Vec::new() };
-    assert_eq!((clock.cell(2), clock.life_dot()), (None, None));
+    assert_eq!(clock.cell(2), None);
     clock.set(cell(2, 8, 1));
     clock.set(cell(0, 8, 0));
     clock.set(cell(2, 9, 5));
@@ -91,15 +92,6 @@ fn a_later_write_of_a_cell_takes_the_place_of_the_one_before() {
         clock.set(other);
         assert_eq!((clock.base, clock.cell(1)), (based(1).base, Some(other)));
     }
-}
-
-#[test]
-fn the_life_of_a_row_made_by_its_base_is_the_bases_first_place() {
-    assert_eq!(based(2).life_dot(), Some(Dot::new(0, 7, 4)));
-    let reborn = RowClock { cl: 3, ..based(2) };
-    assert_eq!(reborn.life_dot(), None, "a later life is stored apart");
-    assert_eq!(RowClock::dead(2, Dot::new(0, 9, 9)).life_dot(), Some(Dot::new(0, 9, 9)));
-    assert!(based(2).alive() && !RowClock::dead(2, Dot::new(0, 9, 9)).alive());
 }
 
 #[test]

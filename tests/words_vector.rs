@@ -39,6 +39,7 @@ fn full() -> Vector {
         parts: BTreeMap::from([(A, (8, 40))]),
         closed: BTreeMap::from([(A, Closed { at: 6, stamp: 400, from: 9 })]),
         omits: vec![Omit { site: A, lo: 2, hi: 3, what: "a \"t\", column c".to_owned() }],
+        unsure: true,
     }
 }
 
@@ -58,7 +59,7 @@ fn golden_vectors() {
         r#""omits":[["a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",2,3,"a \"t\", column c"]],"#,
         r#""parts":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[8,40]},"scope":"a \"b\"","#,
         r#""seen":{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1":[[1,7,456],[9,9,0]]},"#,
-        r#""site":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","v":1}"#,
+        r#""site":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","unsure":true,"v":1}"#,
     );
     assert_eq!(full().to_json(), expected);
     let back = read(expected).unwrap();
@@ -216,9 +217,9 @@ fn any_vector() -> impl Strategy<Value = Vector> {
         Omit { site, lo, hi, what }
     });
     let omits = prop::collection::btree_set(omits, 0..3);
-    let all = (rest, seen, horizon, parts, closed, omits);
-    all.prop_map(|((site, epoch, scope, now, (a, b)), seen, horizon, parts, closed, omits)| {
-        Vector {
+    let all = (rest, seen, horizon, parts, closed, omits, any::<bool>());
+    all.prop_map(
+        |((site, epoch, scope, now, (a, b)), seen, horizon, parts, closed, omits, unsure)| Vector {
             site,
             epoch,
             scope,
@@ -229,8 +230,9 @@ fn any_vector() -> impl Strategy<Value = Vector> {
             parts,
             closed,
             omits: omits.into_iter().collect(),
-        }
-    })
+            unsure,
+        },
+    )
 }
 
 proptest! {

@@ -288,7 +288,7 @@ fn settle_columns(s: &Session, table: &Table) -> Result<()> {
         stmt.bind_int(3, super::log::int(s.now()))?;
         stmt.run()?;
     }
-    Ok(())
+    if table.gone.is_empty() { Ok(()) } else { enable::name_rows(s, table) }
 }
 
 /// Forgets a table that is there: triggers, clocks, register.

@@ -155,7 +155,7 @@ impl Checker<'_> {
 
     fn records(&mut self, table: &Table, key: &Key, clock: &RowClock) -> Result<()> {
         let cells = table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn);
-        let mut txns: Vec<Txn> = cells.chain(clock.life_dot().map(|d| d.txn)).collect();
+        let mut txns: Vec<Txn> = cells.chain(clock.life.map(|d| d.txn)).collect();
         txns.dedup();
         for txn in txns {
             let (site, version) = (txn.site, txn.version);

@@ -332,12 +332,16 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     let known = known(s)?;
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
+    vector.unsure = durable::own_due(s)?;
     for (site, (id, spans)) in &known.seen {
         let spans = match known.wanted.get(site) {
             Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,
             None => spans.clone(),
         };
-        let spans = if *site == known.own { durable::told(s, known.own, spans)? } else { spans };
+        let spans = match vector.unsure && *site == known.own {
+            true => durable::marked(spans, known.mark),
+            false => spans,
+        };
         if !spans.is_empty() {
             vector.seen.insert(*id, spans);
         }

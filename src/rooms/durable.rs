@@ -2,8 +2,9 @@
 //! synchronous=NORMAL a committed transaction can be lost with the power; if it had been sent, its
 //! number would be given again to other data. So the log's file is put on the disk first, which
 //! covers every commit before it. In other modes a mark is written with synchronous=FULL, which
-//! does the same; where that cannot be done, what is served, and what a vector tells of our own
-//! site, ends at the mark. With synchronous=OFF the application has asked for no such thing.
+//! does the same. Where that cannot be done nothing is served, and the vector says that it is
+//! unsure: what a version that the power may take wrote over, or won over, is nowhere else any
+//! more. With synchronous=OFF the application has asked for no such thing.
 
 use super::coverage;
 use super::log::int;
@@ -45,7 +46,7 @@ pub fn secure(s: &Session, what: &str, also: impl FnOnce() -> Result<()>) -> Res
     done.and(back)
 }
 
-/// What was found missing, less own versions that cannot be promised. The caller reads.
+/// What was found missing, or nothing where that cannot be promised. The caller reads.
 pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
     if !is_unsafe(s, &missing)? {
         return Ok(missing);
@@ -56,7 +57,7 @@ pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
         s.durable.set((known.own, known.head));
         return Ok(missing);
     }
-    Ok(up_to(missing, known.own, known.mark))
+    Ok(Missing::new())
 }
 
 /// Whether any own version has to be made durable by writing before it is told.
@@ -64,17 +65,6 @@ pub fn own_due(s: &Session) -> Result<bool> {
     let known = coverage::known(s)?;
     let own = known.seen.get(&known.own).map(|(_, spans)| (known.own, spans.clone()));
     due(s, &own.into_iter().collect())
-}
-
-/// What a vector tells of our own versions: those that `promised` would leave out of an answer row
-/// by row are not told either, or the reader would call them seen.
-pub fn told(s: &Session, own: u32, spans: Vec<Span>) -> Result<Vec<Span>> {
-    let own_versions = vec![(own, spans)];
-    let told = match due(s, &own_versions)? {
-        true => up_to(own_versions, own, coverage::known(s)?.mark),
-        false => own_versions,
-    };
-    Ok(told.into_iter().flat_map(|(_, spans)| spans).collect())
 }
 
 /// Puts an own version on the disk before it is read row by row, where the log's file allows it.
@@ -122,21 +112,10 @@ fn always(s: &Session) -> Result<bool> {
     Ok(s.db.filename().is_none() || synchronous(s)? != 1)
 }
 
-/// Own versions above the mark are left for later.
-fn up_to(missing: Missing, own: u32, mark: u64) -> Missing {
-    let mut out = Vec::new();
-    for (site, spans) in missing {
-        let kept: Vec<Span> = spans
-            .into_iter()
-            .filter(|span| site != own || span.lo <= mark)
-            .map(|span| match site == own && span.hi > mark {
-                true => Span { lo: span.lo, hi: mark, stamp: 0 },
-                false => span,
-            })
-            .collect();
-        if !kept.is_empty() {
-            out.push((site, kept));
-        }
-    }
-    out
+/// The own versions up to the mark.
+pub fn marked(spans: Vec<Span>, mark: u64) -> Vec<Span> {
+    let below = spans.into_iter().filter(|span| span.lo <= mark);
+    below
+        .map(|span| if span.hi > mark { Span { hi: mark, stamp: 0, ..span } } else { span })
+        .collect()
 }

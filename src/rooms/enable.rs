@@ -93,18 +93,54 @@ fn register(s: &Session, shape: &Shape) -> Result<u32> {
 
 /// The rows that were there before: one transaction whose cells carry the lowest stamp.
 fn backfill(s: &Session, table: &Table) -> Result<()> {
+    issue(s, BACKFILL, |txn, writer| stamp_rows(s, table, txn, writer))
+}
+
+/// Columns are gone. Rows of which no cell is left are told by a sentinel from now on, of an own
+/// transaction: who made them nobody can say, as it may be another one here than elsewhere; of the
+/// sentinels of all replicas the greatest counts everywhere.
+pub fn name_rows(s: &Session, table: &Table) -> Result<()> {
+    let mut scan =
+        s.db.prepare(&format!("SELECT key, clock FROM {}", clock_table(table.tid)), Prep::Once)?;
+    let mut nameless = Vec::new();
+    while scan.step()? {
+        let clock = RowClock::decode(scan.blob(1))?;
+        let told = |clock: &RowClock| table.cols.iter().any(|c| clock.cell(c.id).is_some());
+        if clock.life.is_none() && !told(&clock) {
+            nameless.push(Key::from_stored(scan.value(0))?);
+        }
+    }
+    drop(scan);
+    issue(s, 0, |txn, writer| {
+        let mut seq = 0;
+        for key in &nameless {
+            let Some(clock) = log::clock_of(s, table.tid, key.borrow())? else { continue };
+            let clock = RowClock { life: Some(Dot { txn, seq }), ..clock };
+            log::set_clock(s, table.tid, key.borrow(), &clock, true)?;
+            writer.push(table.tid, key.borrow(), seq, 1);
+            seq += 1;
+        }
+        Ok(seq)
+    })
+}
+
+/// Writes an own transaction of what was not captured; `fill` gives how many rows it has.
+fn issue(
+    s: &Session,
+    flags: i64,
+    fill: impl FnOnce(Txn, &mut Writer) -> Result<u64>,
+) -> Result<()> {
     let head = log::head(s)?;
     let txn = Txn { site: head.own, version: head.version + 1 };
     // A version that was given but never written (its savepoint was rolled back) is taken here.
     s.memory.borrow_mut().given.take_if(|g| g.version > head.version);
     let mut writer = Writer::new(txn);
-    let rows = stamp_rows(s, table, txn, &mut writer)?;
-    if rows == 0 {
+    if fill(txn, &mut writer)? == 0 {
         return Ok(());
     }
     let stamp = log::next_stamp(s, &head)?;
     let deps = head.deps.clone();
-    writer.create(s, Record { stamp, flags: BACKFILL, last_seq: 0, deps })?;
+    writer.create(s, Record { stamp, flags, last_seq: 0, deps })?;
     if head.deps.is_some() {
         log::clear_deps(s)?;
     }

@@ -59,7 +59,7 @@ pub fn changeset(
 
 /// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
 /// While another connection writes, the next time is soon enough: what is served depends on nothing
-/// that is written here but durability, and what lacks that is left out.
+/// that is written here but durability, and without that there is no answer.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
     if s.snapshot(|| has_to_write(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
 }

@@ -333,11 +333,9 @@ fn within(
     cells: &mut Vec<FeedCell>,
 ) -> Option<Option<u64>> {
     cells.clear();
-    let mut stamped = false;
     if clock.alive() {
         for (at, col) in table.cols.iter().enumerate() {
             let Some(cell) = clock.cell(col.id) else { continue };
-            stamped = true;
             if cell.dot.txn == txn && (lo..hi).contains(&cell.dot.seq) {
                 cells.push(FeedCell { seq: cell.dot.seq, at, stamp: cell.stamp });
             }
@@ -346,7 +344,7 @@ fn within(
             cells.sort_by_key(|c| c.seq);
         }
     }
-    let sentinel = sentinel(clock, stamped).filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
+    let sentinel = clock.life.filter(|d| d.txn == txn && (lo..hi).contains(&d.seq));
     // A row that is gone without our knowing is told by crsql_check(), not by the feed.
     let gone = !cells.is_empty() && row.0.is_none();
     // Nor a row that was brought to the cap by somebody else's numbers and then written here: it
@@ -355,15 +353,4 @@ fn within(
         return None;
     }
     Some(sentinel.map(|d| d.seq))
-}
-
-/// A row says its causal length by itself when it is not 1, or when no cell says it.
-fn sentinel(clock: &RowClock, stamped: bool) -> Option<crate::words::dot::Dot> {
-    if clock.cl > 1 {
-        clock.life
-    } else if stamped {
-        None
-    } else {
-        clock.life_dot()
-    }
 }

@@ -183,13 +183,11 @@ fn merge_sentinel(
     dot: Dot,
     sink: Sink<'_>,
 ) -> Result<Outcome> {
-    let standing = clock.life_dot();
+    let standing = clock.life;
     let id = |d: Dot| Ok::<_, Error>((s.site_id(d.txn.site)?, d.txn.version, d.seq));
     let verdict =
         merge::sentinel(standing.map(id).transpose()?, (inc.site, dot.txn.version, dot.seq));
-    // A living row of life 1 says its life by its cells; who made it is of no account then.
-    let said = clock.cl == 1 && inc.table.cols.iter().any(|c| clock.cell(c.id).is_some());
-    if !verdict.wins || said {
+    if !verdict.wins {
         return Ok(Outcome { superseded: 1, ..Outcome::default() });
     }
     clock.life = Some(dot);
@@ -226,9 +224,6 @@ fn merge_life(
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
     let life = inc.sentinel.map(|seq| Dot { txn: inc.txn, seq });
     let mut made = RowClock { cl: inc.cl, life, base: None, over: Vec::with_capacity(fit.len()) };
-    if made.cl == 1 && !fit.is_empty() {
-        made.life = None;
-    }
     for cell in fit {
         made.set(clock_cell(inc, cell)?);
     }

@@ -428,7 +428,7 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Scan> {
         && let Ok(key) = crate::words::key::Key::from_pk(table.kind, table.keys.len(), pk)
         && let Some(clock) = log::clock_of(s, table.tid, key.borrow())?
     {
-        let mut txns: Vec<Txn> = clock.life_dot().map(|d| d.txn).into_iter().collect();
+        let mut txns: Vec<Txn> = clock.life.map(|d| d.txn).into_iter().collect();
         txns.extend(table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn));
         txns.sort_unstable();
         txns.dedup();

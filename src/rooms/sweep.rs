@@ -184,7 +184,7 @@ fn still_says(s: &Session, txn: Txn, entry: &Entry) -> Result<bool> {
 
 fn names(clock: &RowClock, txn: Txn, entry: &Entry) -> bool {
     let within = |seq: u64| seq >= entry.seq && seq < entry.seq + entry.span;
-    let life = clock.life_dot().is_some_and(|d| d.txn == txn && within(d.seq));
+    let life = clock.life.is_some_and(|d| d.txn == txn && within(d.seq));
     let over = clock.over.iter().any(|c| c.dot.txn == txn && within(c.dot.seq));
     // A base counts while any column that it covers is not overridden.
     let base = clock.base.is_some_and(|b| {

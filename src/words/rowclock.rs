@@ -19,8 +19,7 @@
 //! stamp: it holds its default and is not in the feed. A stamp is explicit where it is not the
 //! one in the transaction's record, as in rows made by hand.
 //!
-//! A row of life 1 that stores no LIFE was made by its base or, where it has none, by its first
-//! override.
+//! A row of life 1 that stores no LIFE is told by its cells.
 
 use super::dot::{Dot, MAX_COUNT, Txn};
 use super::error::{Error, Result};
@@ -59,7 +58,7 @@ pub struct Cell {
 pub struct RowClock {
     /// The causal length: odd alive, even dead.
     pub cl: u64,
-    /// The write that set the causal length, where it is stored apart.
+    /// The greatest of the sentinels that set the causal length, where there was one.
     pub life: Option<Dot>,
     /// The row's stamp.
     pub base: Option<Base>,
@@ -76,16 +75,6 @@ impl RowClock {
     /// Whether the row lives.
     pub fn alive(&self) -> bool {
         self.cl % 2 == 1
-    }
-
-    /// The write that set the causal length, as far as it is known.
-    pub fn life_dot(&self) -> Option<Dot> {
-        self.life.or_else(|| match self.base {
-            _ if self.cl != 1 => None,
-            Some(base) => Some(Dot { txn: base.txn, seq: base.seq0 }),
-            // The cell may be of a column that is gone; it still says that the row was made.
-            None => self.over.first().map(|cell| cell.dot),
-        })
     }
 
     /// Where the cell was written, or None where it never was.

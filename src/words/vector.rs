@@ -28,6 +28,8 @@
 //!   a gap there.
 //! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a
 //!   whole, everything before the place is here already. It is left out when there is none.
+//! - `unsure` is true where the maker could not put what it wrote last on the disk: then it serves
+//!   nothing, and nobody takes its word for what was seen. It is left out when it is false.
 //!
 //! No number exceeds 2^53 - 1, because JavaScript programs carry vectors about. There is one way to
 //! write a vector: keys sorted, no blanks, ranges that touch merged, sites without ranges left out.
@@ -109,6 +111,8 @@ pub struct Vector {
     pub closed: BTreeMap<Site, Closed>,
     /// What its maker lacks of versions that it has: rising.
     pub omits: Vec<Omit>,
+    /// Whether power that goes could take back something that this rests on.
+    pub unsure: bool,
 }
 
 impl Default for Vector {
@@ -126,6 +130,7 @@ impl Default for Vector {
             parts: BTreeMap::new(),
             closed: BTreeMap::new(),
             omits: Vec::new(),
+            unsure: false,
         }
     }
 }
@@ -136,8 +141,12 @@ impl Vector {
         self.seen.get(site).into_iter().flatten().map(|span| (span.lo, span.hi)).collect()
     }
 
-    /// The versions of every site that its maker has, whole or with something lacking.
+    /// The versions of every site that its maker has, whole or with something lacking, as far as
+    /// they are there to stay.
     pub fn covered(&self) -> BTreeMap<&Site, RangeSet> {
+        if self.unsure {
+            return BTreeMap::new();
+        }
         let mut all: BTreeMap<_, _> = self.seen.keys().map(|id| (id, self.seen_set(id))).collect();
         self.omits.iter().for_each(|o| all.entry(&o.site).or_default().insert(o.lo, o.hi));
         all
@@ -185,7 +194,8 @@ impl Vector {
         }
         let _ = write!(out, "\"scope\":{scope},\"seen\":{}", self.seen_json());
         let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
-        let _ = write!(out, ",\"site\":{site},\"v\":{VERSION}}}");
+        let unsure = if self.unsure { ",\"unsure\":true" } else { "" };
+        let _ = write!(out, ",\"site\":{site}{unsure},\"v\":{VERSION}}}");
         out
     }
 
@@ -220,6 +230,11 @@ impl Vector {
             parts: sites(fields, "parts", part)?,
             closed: sites(fields, "closed", closed)?,
             omits: fields.get("omits").map_or(Ok(Vec::new()), omits)?,
+            unsure: match fields.get("unsure") {
+                None => false,
+                Some(Json::Bool(unsure)) => *unsure,
+                Some(_) => return Err(bad("\"unsure\" is neither true nor false")),
+            },
         })
     }
 }

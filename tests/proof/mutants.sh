@@ -52,4 +52,4 @@ export CRSQL_CASES=${CRSQL_CASES:-200} PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
 export CARGO_TARGET_DIR=$PWD/target/mutants/build
 # The package is a copy already, so it is mutated where it is.
 "${CARGO_MUTANTS:-cargo-mutants}" mutants --dir "$package" --output target/mutants --in-place \
-    --timeout 60 "$@"
+    --timeout 30 "$@"
