@@ -231,6 +231,22 @@ fn c8_writes_between_begin_and_commit_are_captured() {
     assert_eq!(rows(&db, told_of), ["x", "y"]);
 }
 
+/// Between the two calls a key that changed only its class, from 1 to 1.0, was not noticed, so it
+/// stayed as it was written here and became 1 on every other replica (simulator, seed 404951). The
+/// trigger that watches the key compares classes too.
+#[test]
+fn c8_a_key_written_as_a_real_between_the_calls_becomes_what_it_is_everywhere() {
+    let db = memory();
+    run(
+        &db,
+        "CREATE TABLE t(k NOT NULL PRIMARY KEY, a); SELECT crsql_as_crr('t');
+        INSERT INTO t VALUES (0, 'a'), (1, 'b');
+        SELECT crsql_begin_alter('t'); UPDATE t SET k = 1.0 WHERE k = 1;
+        UPDATE t SET k = -0.0 WHERE k = 0; SELECT crsql_commit_alter('t')",
+    );
+    assert_eq!(rows(&db, "SELECT k, typeof(k) FROM t"), ["0|integer", "1|integer"]);
+}
+
 #[test]
 fn c8_the_calls_in_every_order() {
     let db = two();

@@ -242,6 +242,25 @@ fn j2_rows_whose_last_column_is_dropped_live_everywhere() {
     }
 }
 
+/// An answer row by row that was asked for before a table was taken out and replicated again came
+/// after it. It had no rows, as none were lacking when it was asked for, and its vector made all of
+/// them count as here (simulator, seed 416173). Now only rows that come fill what is lacking.
+#[test]
+fn j2_an_old_answer_fills_nothing_that_is_lacking_since() {
+    let (a, b) = two(T);
+    run(&a, "INSERT INTO t VALUES(1, 'a', 'a')");
+    Way::Rows.pull(&b, &a);
+    let answer = vector(&a);
+    run(&b, "SELECT crsql_as_table('t'); UPDATE t SET b = 'plain'; SELECT crsql_as_crr('t')");
+    let _: String = b.query_row("SELECT crsql_seen(?1)", [answer], |r| r.get(0)).unwrap();
+    for way in WAYS {
+        way.pull(&b, &a);
+        way.pull(&a, &b);
+    }
+    assert_equal(&[&a, &b]);
+    assert_eq!(rows(&b, "SELECT * FROM t"), ["1|a|a"]);
+}
+
 /// The same for a dropped column.
 #[test]
 fn j2_a_dropped_column_is_named_and_asked_of_others() {

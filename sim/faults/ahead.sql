@@ -1,4 +1,5 @@
 -- Our clock was an hour ahead; when it is right again, what nobody has is stamped anew.
+-- busy: what nobody has is stamped anew the next time
 -- leaves: ahead
 == before
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v);

@@ -1,4 +1,5 @@
 -- Checkpoints of every kind, and changes of the journal mode.
+-- busy: a checkpoint says that it did nothing
 == before
 PRAGMA journal_mode = WAL;
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v);

@@ -1,4 +1,5 @@
 -- The books about peers: who pulled what, and who said that he has it.
+-- busy: who asks is noted the next time
 == before
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v);
 SELECT crsql_as_crr('t');

@@ -1,4 +1,5 @@
 -- The same with a rollback journal: a mark is written with synchronous=FULL first.
+-- busy: nothing is sent that is not on the disk
 -- open: PRAGMA synchronous = NORMAL
 == before
 CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, a, b);

@@ -1,4 +1,5 @@
 -- The same in WAL mode, with a checkpoint when the log has a few pages.
+-- busy: a checkpoint says that it did nothing
 -- open: PRAGMA cache_size = 4
 -- open: PRAGMA cache_spill = 2
 -- open: PRAGMA wal_autocheckpoint = 8

@@ -55,7 +55,7 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let menu = Menu { steps: 60, forks: false, hostile: false };
+    let menu = Menu { steps: 60, forks: false, anew: false, hostile: false };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut out = Asked {
         seeds: 1000,
@@ -79,6 +79,7 @@ fn asked() -> Result<Asked, String> {
             "--steps" => out.menu.steps = number()? as usize,
             "--jobs" => out.jobs = number()?.max(1),
             "--forks" => out.menu.forks = number()? > 0,
+            "--anew" => out.menu.anew = number()? > 0,
             "--hostile" => out.menu.hostile = number()? > 0,
             "--plant" => out.plant = Some(value),
             "--finds" => out.finds = number()? > 0,
@@ -210,6 +211,7 @@ fn many(asked: &Asked) -> Result<bool, String> {
         command.args(["--jobs", "1", "--finds", "0", "--first", &first.to_string()]);
         command.args(["--seeds", &seeds.to_string(), "--steps", &asked.menu.steps.to_string()]);
         command.args(["--forks", &u8::from(asked.menu.forks).to_string()]);
+        command.args(["--anew", &u8::from(asked.menu.anew).to_string()]);
         command.args(["--hostile", &u8::from(asked.menu.hostile).to_string()]);
         children.push(command.spawn().map_err(|e| e.to_string())?);
     }

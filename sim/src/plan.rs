@@ -14,6 +14,8 @@ pub struct Menu {
     pub steps: usize,
     /// Copies of one file that both write: two sites of one name.
     pub forks: bool,
+    /// Tables that are dropped and made again.
+    pub anew: bool,
     /// Changesets of the right form that say what nobody wrote.
     pub hostile: bool,
 }
@@ -38,7 +40,7 @@ pub fn plan(seed: u64, menu: &Menu) -> Case {
     let mut open = [false; 8 * 2];
     let mut levels = vec![tables];
     if rng.one_in(3) {
-        (case.migrations, levels) = migrate::plan(&mut rng, &levels[0]);
+        (case.migrations, levels) = migrate::plan(&mut rng, &levels[0], menu.anew);
     }
     let mut level = [0; 8];
     let hostile = rng.one_in(8).then(|| rng.one_in(2)).filter(|_| menu.hostile);

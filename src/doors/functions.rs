@@ -177,6 +177,10 @@ fn blob<'a>(call: &str, args: Args<'a>) -> Result<&'a [u8]> {
 }
 
 fn changeset_info(_: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    if matches!(args.get(0), ValueRef::Null) {
+        out.null();
+        return Ok(());
+    }
     out.json(&changeset::info(blob("crsql_changeset_info", args)?)?.to_string());
     Ok(())
 }

@@ -103,8 +103,8 @@ pub fn guards(w: &Watched<'_>) -> Result<Vec<String>> {
 /// The triggers that stand in for the update trigger between `crsql_begin_alter` and
 /// `crsql_commit_alter`: one per column, which names it only in its `OF` list. That lets a column
 /// be dropped, and still follows renamings and sees which columns are assigned. A key that changes
-/// is seen by its values, for a statement may name the rowid instead. `ids` are the ids of
-/// `w.columns`.
+/// is seen by its values and their classes, for a statement may name the rowid instead. `ids` are
+/// the ids of `w.columns`.
 pub fn altering(w: &Watched<'_>, ids: &[u32]) -> Result<Vec<String>> {
     let keys = list("OLD", &w.keys) + &list("NEW", &w.keys);
     let trigger = |id: i64, of: &str, when: &str| {
@@ -117,7 +117,11 @@ pub fn altering(w: &Watched<'_>, ids: &[u32]) -> Result<Vec<String>> {
             w.shape
         ))
     };
-    let differs = |k: &&str| format!("OLD.{0} IS NOT NEW.{0} COLLATE BINARY", ident(k));
+    // 1.0 in place of 1 is the same key, and has to be brought back into its one form.
+    let differs = |k: &&str| {
+        let k = ident(k);
+        format!("OLD.{k} IS NOT NEW.{k} COLLATE BINARY OR typeof(OLD.{k}) <> typeof(NEW.{k})")
+    };
     let when: Vec<String> = w.keys.iter().map(differs).collect();
     let key = trigger(-1, "", &format!(" WHEN {}", when.join(" OR ")));
     let of = |c: &&str| format!(" OF {}", ident(c));

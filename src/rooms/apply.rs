@@ -161,6 +161,9 @@ fn transaction<'a>(
     // What cannot be read would be found out only by the last part, again and again.
     let mut items = txn.items();
     while items.next(cells)?.is_some() {}
+    if inbound.staged.get() {
+        staged::agree(s, name, &inbound.changeset.header)?;
+    }
     staged::put(s, name, head.stamp, part, inbound.bytes)?;
     inbound.staged.set(true);
     match staged::take_whole(s, name, head.last_seq)? {
@@ -171,7 +174,8 @@ fn transaction<'a>(
             let span = Span { lo: head.version, hi: head.version, stamp: head.stamp };
             if coverage::closed_at(s, site)?.is_none_or(|at| span.hi <= at) {
                 let peers = staged::lacks(&bodies)?;
-                coverage::take(s, &peers, &head.site, span, &mut new)?;
+                let brought = coverage::set_of(&[span]);
+                coverage::take(s, &peers, &head.site, span, &brought, &mut new)?;
             }
             coverage::remember_new(s, &new)
         }
@@ -479,7 +483,7 @@ fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -
         let mut set = coverage::set_of(spans);
         set.remove(cut, u64::MAX >> 1);
         for span in coverage::believed(s, site, set, spans)? {
-            coverage::take(s, sender, site, span, &mut new)?;
+            coverage::take(s, sender, site, span, &coverage::set_of(&[span]), &mut new)?;
             if ordinal != s.own()? {
                 granted.entry(*site).or_default().push(span);
             }

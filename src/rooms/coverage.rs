@@ -239,11 +239,20 @@ pub fn covers(s: &Session, txn: Txn) -> Result<Option<u64>> {
     Ok(Some(if count(stmt.int(0))? == txn.version { count(stmt.int(1))? } else { 0 }))
 }
 
-/// Records that versions came from a peer with all that it has of them.
-pub fn take(s: &Session, peer: &Vector, id: &SiteId, span: Span, new: &mut Deps) -> Result<()> {
+/// Records that versions were seen as a peer has them. `brought` are those that came with all that
+/// it has of them: rows that come one by one were asked for with an older vector, which may not
+/// have wanted what is wanted now, so only those versions of which rows came.
+pub fn take(
+    s: &Session,
+    peer: &Vector,
+    id: &SiteId,
+    span: Span,
+    brought: &RangeSet,
+    new: &mut Deps,
+) -> Result<()> {
     let site = s.sites.intern(&s.cache, id)?;
     let fresh = if site == s.own()? { RangeSet::new() } else { grant(s, site, span, new)? };
-    omits::came(s, peer, id, span, &fresh)
+    omits::came(s, peer, id, &fresh, brought)
 }
 
 /// Records that versions of another site were seen; gives those that are new. They go into the
@@ -420,8 +429,9 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
                 continue;
             }
             let spans = vector.seen.get(id).map(Vec::as_slice).unwrap_or_default();
+            let brought = s.memory.borrow().row_by_row.get(&site).cloned().unwrap_or_default();
             for span in believed(s, id, set, spans)? {
-                take(s, &vector, id, span, &mut new)?;
+                take(s, &vector, id, span, &brought, &mut new)?;
                 staged::forget_within(s, site, span)?;
             }
         }

@@ -64,12 +64,15 @@ fn is_whole(s: &Session, name: &str) -> Result<bool> {
     Ok(agrees(s)? && s.named(name)?.is_some_and(|t| t.name.eq_ignore_ascii_case(name)))
 }
 
-/// Gives the table its number and makes its clock table. Shape numbers begin at random: triggers
-/// of another file are known by theirs when that file is attached.
+/// Gives the table its number and makes its clock table. Peers know a table by its names, so one
+/// that was dropped leaves its former names to the next one of its name. Shape numbers begin at
+/// random: triggers of another file are known by theirs when that file is attached.
 fn register(s: &Session, shape: &Shape) -> Result<u32> {
     let mut stmt = s.db.prepare(
-        "INSERT INTO crsql_tables(tid, name, shape)
-         VALUES((SELECT coalesce(max(tid), 0) + 1 FROM crsql_tables), ?1, random() & 16777215)
+        "INSERT INTO crsql_tables(tid, name, former, shape)
+         VALUES((SELECT coalesce(max(tid), 0) + 1 FROM crsql_tables), ?1,
+                coalesce((SELECT former FROM crsql_tables WHERE name = ?1 COLLATE NOCASE
+                          ORDER BY tid DESC LIMIT 1), '[]'), random() & 16777215)
          RETURNING tid",
         Prep::Once,
     )?;

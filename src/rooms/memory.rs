@@ -9,6 +9,7 @@
 
 use std::rc::Rc;
 
+use super::omits::Omits;
 use super::upsert;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
@@ -179,6 +180,10 @@ pub struct Memory {
     pub looked_up: Option<(Txn, u64)>,
     /// Whether anything is held in this file, once asked.
     pub any_held: Option<bool>,
+    /// Whether anything is lacking in this file, once asked.
+    pub any_lacking: Option<bool>,
+    /// Where it is: the versions of which rows came one by one in this transaction.
+    pub row_by_row: Omits,
     /// What had been seen before the open transaction began to merge.
     pub seen_before: Option<Rc<Vector>>,
     /// The open transaction wrote over something that was committed before.
@@ -241,6 +246,8 @@ impl Memory {
         };
         self.looked_up = None;
         self.any_held = None;
+        self.any_lacking = None;
+        self.row_by_row.clear();
         self.own = None;
         self.hand = mark.hand;
         self.gap = None;

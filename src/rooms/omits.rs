@@ -17,8 +17,9 @@ use crate::ground::store;
 use crate::words::dot::SiteId;
 use crate::words::error::Result;
 use crate::words::ranges::RangeSet;
-use crate::words::vector::{Omit, Span, Vector};
+use crate::words::vector::{Omit, Vector};
 
+const ANY: Fixed = Fixed(131, "SELECT EXISTS(SELECT 1 FROM crsql_omits)");
 const ALL: Fixed = Fixed(130, "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what");
 
 /// Versions of sites.
@@ -68,19 +69,38 @@ pub fn wanted(s: &Session) -> Result<Omits> {
     Ok(out)
 }
 
+/// Whether anything is lacking here.
+pub fn any(s: &Session) -> Result<bool> {
+    if let Some(any) = s.memory.borrow().any_lacking {
+        return Ok(any);
+    }
+    let mut stmt = s.cache.fixed(ANY)?;
+    stmt.step()?;
+    let any = stmt.int(0) != 0;
+    if s.memory.borrow().enlisted {
+        s.memory.borrow_mut().any_lacking = Some(any);
+    }
+    Ok(any)
+}
+
 /// Versions came from a peer, some of them for the first time: what it lacks of these is lacking
-/// here. Of those that were wanted, what was lacking here and is not lacking there came now; where
-/// there is no place for it, it is held.
-pub fn came(s: &Session, peer: &Vector, id: &SiteId, span: Span, fresh: &RangeSet) -> Result<()> {
+/// here. Of those that were wanted and that `brought` names, what was lacking here and is not
+/// lacking there came now; where there is no place for it, it is held.
+pub fn came(
+    s: &Session,
+    peer: &Vector,
+    id: &SiteId,
+    fresh: &RangeSet,
+    brought: &RangeSet,
+) -> Result<()> {
     let site = s.sites.intern(&s.cache, id)?;
     let (ours, theirs) = (read(s)?, of_site(&peer.omits, id));
     let ours = by_name(of(&ours, site));
     let none = RangeSet::new();
-    let span: RangeSet = [(span.lo, span.hi)].into_iter().collect();
     let mut taken = fresh.clone();
     for (what, here) in &ours {
         if is_here(s, what)? {
-            taken = taken.union(&here.intersection(&span));
+            taken = taken.union(&here.intersection(brought));
         }
     }
     let names: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
@@ -119,6 +139,7 @@ fn by_name<'a>(omits: impl Iterator<Item = (&'a str, u64, u64)>) -> BTreeMap<&'a
 /// Puts ranges in the place of others.
 fn replace(s: &Session, site: u32, what: &str, old: &RangeSet, new: &RangeSet) -> Result<()> {
     let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+    s.memory.borrow_mut().any_lacking = None;
     for (lo, _) in old.difference(&new) {
         let mut stmt = s.db.prepare(
             "DELETE FROM crsql_omits WHERE site = ?1 AND lo = ?2 AND what = ?3",

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::held::One;
 use super::session::Session;
 use super::single;
-use super::{alter, coverage, flush, forks, guard, log, merger};
+use super::{alter, coverage, flush, forks, guard, log, merger, omits};
 use crate::ground::Args;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -42,6 +42,11 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
             forks::other(s, own, one.version)?;
             s.unsure.set(Some(own));
         }
+    }
+    if omits::any(s)? {
+        let site = s.sites.intern(&s.cache, &one.site)?;
+        let mut memory = s.memory.borrow_mut();
+        memory.row_by_row.entry(site).or_default().insert(one.version, one.version);
     }
     single::merge_change(s, &one, None).map(|_| ())
 }

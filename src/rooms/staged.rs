@@ -1,17 +1,17 @@
 //! Parts of a transaction that is larger than one changeset. They wait here, as they came, until
 //! the last one makes the transaction whole; then all of it is applied at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::{count, int};
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
-use crate::words::changeset::{self, TxnHead};
+use crate::words::changeset::{self, Header, TxnHead};
 use crate::words::dot::Txn;
 use crate::words::error::Result;
 use crate::words::planted::planted;
-use crate::words::vector::{Span, Vector};
+use crate::words::vector::{Omit, Span, Vector};
 
 const PROGRESS: Fixed =
     Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
@@ -102,13 +102,31 @@ pub fn head(last: &TxnHead, bodies: &[Vec<u8>]) -> Result<TxnHead> {
     Ok(last.clone())
 }
 
-/// What any of the parts' senders lacked, as the vector of a peer.
-pub fn lacks(bodies: &[Vec<u8>]) -> Result<Vector> {
-    let mut peers = Vector::default();
-    for body in bodies {
-        peers.omits.extend(changeset::decode(body)?.header.omits);
+/// Where the sender of the next part lacks something of the transaction that the sender of those
+/// before did not, or the other way, it begins anew: half of what is lacking is worse than nothing
+/// of it, since who has that half and says that it is lacking is asked by nobody.
+pub fn agree(s: &Session, txn: Txn, header: &Header) -> Result<()> {
+    let mut stmt = s.cache.fixed(BODIES)?;
+    stmt.bind_int(1, i64::from(txn.site))?;
+    stmt.bind_int(2, int(txn.version))?;
+    if !stmt.step()? {
+        return Ok(());
     }
-    Ok(peers)
+    let before = changeset::decode(stmt.blob(2))?.header;
+    drop(stmt);
+    let id = s.site_id(txn.site)?;
+    let lacks = |header: &Header| -> BTreeSet<String> {
+        let of = |o: &&Omit| o.site == id && (o.lo..=o.hi).contains(&txn.version);
+        header.omits.iter().filter(of).map(|o| o.what.clone()).collect()
+    };
+    if lacks(&before) == lacks(header) { Ok(()) } else { forget(s, txn) }
+}
+
+/// What the parts' senders lacked, as the vector of a peer.
+pub fn lacks(bodies: &[Vec<u8>]) -> Result<Vector> {
+    let first = bodies.first().map(|body| changeset::decode(body)).transpose()?;
+    let omits = first.map(|first| first.header.omits).unwrap_or_default();
+    Ok(Vector { omits, ..Vector::default() })
 }
 
 /// Removes the parts of transactions that were seen whole in another way.

@@ -15,6 +15,8 @@ pub const TESTED: usize = 0;
 const PEER: usize = 1;
 pub const FRESH: usize = 2;
 pub const DIED: usize = 3;
+/// A copy of the tested one, to look at.
+pub const LOOKED: usize = 4;
 
 /// Milliseconds of the Julian day at which scripts begin.
 const BEGIN: i64 = 212_600_000_000_000;
@@ -193,7 +195,7 @@ fn prepare(script: &Script, names: &mut Names) -> Result<(), String> {
 impl Prepared {
     /// Prepares the files and runs the script once with nothing that fails.
     pub fn new(script: Script) -> Result<Prepared, String> {
-        for machine in [TESTED, PEER, FRESH, DIED] {
+        for machine in [TESTED, PEER, FRESH, DIED, LOOKED] {
             let mut machine = disk::machine(machine).borrow_mut();
             machine.reset();
             machine.now = BEGIN;

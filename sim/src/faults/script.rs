@@ -38,13 +38,21 @@ pub struct Script {
     pub open: Vec<String>,
     /// What `crsql_check()` may find in it, from a line `-- leaves: FAULT`.
     pub leaves: Vec<String>,
+    /// While somebody else has the lock a statement may do less than without, and say so; from a
+    /// line `-- busy: REASON`.
+    pub busy: bool,
     pub acts: Vec<(Part, Act)>,
 }
 
 impl Script {
     pub fn parse(name: &str, text: &str) -> Result<Script, String> {
-        let mut script =
-            Script { name: name.into(), open: Vec::new(), leaves: Vec::new(), acts: Vec::new() };
+        let mut script = Script {
+            name: name.into(),
+            open: Vec::new(),
+            leaves: Vec::new(),
+            busy: false,
+            acts: Vec::new(),
+        };
         let mut part = None;
         let mut sql = String::new();
         for line in text.lines() {
@@ -52,6 +60,8 @@ impl Script {
                 script.open.push(rest.into());
             } else if let Some(rest) = line.strip_prefix("-- leaves: ") {
                 script.leaves.push(rest.into());
+            } else if line.starts_with("-- busy: ") {
+                script.busy = true;
             } else if let Some(rest) = line.strip_prefix("== ") {
                 part = Some(part_named(rest).ok_or_else(|| format!("{name}: no part {rest}"))?);
             } else if line.starts_with('.') && sql.trim().is_empty() {

@@ -30,6 +30,13 @@ impl State {
         None
     }
 
+    /// The application's tables alone.
+    pub fn tables(&self) -> State {
+        let ours = |name: &str| ASKED.iter().chain(&OF_OURS).any(|(ours, _)| *ours == name);
+        let rows = self.rows.iter().filter(|(name, _)| !ours(name));
+        State { rows: rows.map(|(name, rows)| (name.clone(), rows.clone())).collect() }
+    }
+
     /// The first table that this has otherwise than some tables, or not at all.
     pub fn lacks(&self, tables: &State) -> Option<String> {
         let names = tables.rows.keys();
@@ -64,9 +71,14 @@ pub fn rows(db: &Connection, sql: &str) -> Answer<Rows> {
 
 const NAMES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
                      AND name NOT LIKE 'crsql\\_%' ESCAPE '\\' ORDER BY 1";
+/// The feed, with stamps to the millisecond: a stamp's place within it is by chance, and SQLite may
+/// have used some of that for a journal in between.
+const CHANGES: &str = "SELECT \"table\", pk, cid, val, iif(cid = '-1', col_version,
+                              col_version / 4096), db_version, site_id, cl, seq
+                       FROM crsql_changes ORDER BY site_id, db_version, seq";
 const ASKED: [(&str, &str); 5] = [
     ("the schema", "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2"),
-    ("crsql_digest()", "SELECT crsql_digest()"),
+    ("crsql_changes", CHANGES),
     ("crsql_db_version()", "SELECT crsql_db_version()"),
     ("crsql_site_id()", "SELECT crsql_site_id()"),
     ("crsql_check()", "SELECT fault, \"table\" FROM crsql_check()"),
