@@ -8,7 +8,7 @@
 
 use crsql::words::clock;
 use crsql::words::dot::{Dot, MAX_CL, MAX_COUNT, Txn};
-use crsql::words::error::Error;
+use crsql::words::error::{Error, SQLITE_BUSY, unless_busy};
 use crsql::words::fract;
 use crsql::words::key::{Key, KeyKind};
 use crsql::words::keylist;
@@ -366,4 +366,33 @@ fn there_is_a_list_key_before_every_key() {
     assert!(fract::key_between(None, Some(&lowest)).is_err());
     assert_eq!(before("a "), "Z~");
     assert_eq!(before(&format!("B{}", " ".repeat(25))), format!("A{}", "~".repeat(26)));
+}
+
+#[test]
+fn l4_only_a_lock_that_another_holds_is_let_pass() {
+    // SQLITE_BUSY_SNAPSHOT, an extended code of SQLITE_BUSY.
+    for code in [SQLITE_BUSY, SQLITE_BUSY | 2 << 8] {
+        assert!(unless_busy(Err(Error::new(code, "locked"))).is_ok(), "{code}");
+    }
+    // SQLITE_ERROR, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_IOERR_READ.
+    for code in [1, 6, 7, 10 | 1 << 8] {
+        assert_eq!(unless_busy(Err(Error::new(code, "else"))).unwrap_err().code, code);
+    }
+    assert!(unless_busy(Ok(())).is_ok());
+}
+
+#[test]
+fn an_integer_key_is_stored_as_it_is() {
+    let mut out = Vec::new();
+    let stored = crsql::words::key::store(KeyKind::Int, &[ValueRef::Int(-7)], &mut out).unwrap();
+    assert_eq!((stored, out.as_slice()), (Some(-7), &[][..]));
+    assert_eq!(Key::from_stored(ValueRef::Int(-7)).unwrap(), Key::Int(-7));
+}
+
+#[test]
+fn a_name_that_reads_like_a_sign_or_nothing_keeps_its_quotes() {
+    assert_eq!(sqltext::normal("\"(\" \"\" \"a b\" \"c\""), ["\"(\"", "\"\"", "\"a b\"", "c"]);
+    assert_ne!(sqltext::normal("\"(\""), sqltext::normal("("));
+    assert!(!sqltext::only_calls("SELECT f('a') + f('b')", &["f"]));
+    assert!(sqltext::only_calls("SELECT f('a'), f('b')", &["f"]));
 }

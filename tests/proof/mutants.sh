@@ -37,6 +37,7 @@ $(sed -n '/^\[dev-dependencies\]/,/^$/p' Cargo.toml | tail -n +2)
 
 # What changes with every mutant is compiled quickly, what it rests on runs quickly.
 [profile.dev]
+opt-level = 1
 debug = false
 
 [profile.dev.package."*"]
