@@ -6,6 +6,7 @@ use crate::exchange::{APPLY, VECTOR, own_version};
 use crate::forge;
 use crate::host::{self, Answer, Failed, ask};
 use crate::migrate::forward;
+use crate::model::Site;
 use crate::replica::Mail;
 use crate::rng::Rng;
 use crate::world::{Verdict, World};
@@ -132,7 +133,12 @@ impl World<'_> {
         let r = &self.replicas[at];
         let (site, db) = (r.site.clone(), r.main().map_err(|e| e.text)?);
         let version = own_version(db).map_err(|e| e.text)?;
+        let is: Site = ask(db, "SELECT crsql_site_id()", []).map_err(|e| e.text)?;
         let r = &mut self.replicas[at];
+        if is != site && self.case.is_forked() {
+            // A copy that met the other one writes under another name, from version 1 on.
+            (r.version, r.blind) = (version, true);
+        }
         if version < r.version {
             if !power {
                 return Err(format!("replica {at} was killed and lost version {}", r.version));
@@ -153,8 +159,8 @@ impl World<'_> {
 
 /// Whether an error says what is wrong with what came, and not that something broke over it.
 fn is_refusal(e: &Failed) -> bool {
-    const WORDS: [&str; 6] =
-        ["REJECTED", "REFUSED", "too old", "takes", "it lies between", "is not"];
+    const WORDS: [&str; 7] =
+        ["REJECTED", "REFUSED", "too old", "takes", "it lies between", "is not", "crsql_changes."];
     matches!(e.code & 0xff, ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH)
         && WORDS.iter().any(|word| e.text.contains(word))
 }

@@ -209,10 +209,10 @@ fn held(db: &Connection, all: &[Migration]) -> Verdict<Option<String>> {
 /// The first thing that `crsql_check()` finds, but for rows that break a CHECK, which merges may.
 fn faults(db: &Connection, hostile: bool) -> Verdict<Option<String>> {
     let sql = "SELECT min(fault || ': ' || coalesce(\"table\", '') || ' ' || detail)
-               FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked', ?1)";
-    // A hostile peer may begin with any version.
-    let but = if hostile { "hole" } else { "" };
-    ask(db, sql, [but]).map_err(|e| format!("crsql_check: {}", e.text))
+               FROM crsql_check() WHERE fault NOT IN ('constraint', 'forked', ?1, ?2)";
+    // A hostile peer may begin with any version, and give a row any of them.
+    let but = if hostile { ["hole", "unseen"] } else { ["", ""] };
+    ask(db, sql, but).map_err(|e| format!("crsql_check: {}", e.text))
 }
 
 /// The tables without the columns of keys, which the model does not tell; empty ones are left out.

@@ -372,7 +372,8 @@ impl<'a> World<'a> {
         }
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
-            let held = held || self.case.steps.iter().any(Step::is_wild_clock) || anew;
+            let kept = anew || self.case.is_forked();
+            let held = held || self.case.steps.iter().any(Step::is_wild_clock) || kept;
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
             let migrations = &self.case.migrations;
             let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();
