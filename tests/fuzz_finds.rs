@@ -330,3 +330,24 @@ fn i1_what_is_issued_again_of_a_damaged_site_has_an_end() {
     run(&db, "SELECT crsql_new_site()");
     assert_eq!(int(&db, "SELECT crsql_changeset() IS NOT NULL"), 1);
 }
+
+/// A cell may say a stamp of its own. Only the transaction's was held against the clock, so by a
+/// changeset a stranger could write a value that wins over everything for years, which row by row
+/// was held; and two replicas that took it in different ways ended apart (simulator, seed 902941 of
+/// the worlds with a hostile peer). Now such a cell is held either way.
+#[test]
+fn d1_a_cell_from_the_far_future_in_a_changeset_of_today_is_held() {
+    let db = replica();
+    let now: i64 = db.query_row("SELECT crsql_vector() ->> '$.now'", [], |r| r.get(0)).unwrap();
+    let blob = stranger(now as u64, true, |b, table| {
+        let far = (0, 0, Some((1 << 50) - 1), ValueRef::Text(b"for ever"));
+        b.row(table, KeyRef::Int(7), 1, None, [far].into_iter());
+    });
+    let report = apply(&db, &blob).unwrap();
+    assert!(report.contains("\"held\":1"), "{report}");
+    assert_eq!(rows(&db, "SELECT * FROM t WHERE k = 7"), [""; 0]);
+    let reason = rows(&db, "SELECT reason FROM crsql_held");
+    assert!(reason[0].starts_with("its clock is "), "{reason:?}");
+    run(&db, "INSERT INTO t VALUES(7, 'mine')");
+    assert_eq!(rows(&db, "SELECT * FROM t WHERE k = 7"), ["7|mine"]);
+}

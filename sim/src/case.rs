@@ -74,6 +74,11 @@ impl Case {
         self.steps.iter().any(|s| matches!(s, Step::Restore { .. } | Step::Forge { .. }))
     }
 
+    /// Whether any clock is far off.
+    pub fn has_wild_clock(&self) -> bool {
+        self.steps.iter().any(Step::is_wild_clock)
+    }
+
     /// A hostile peer speaks in the names of others, and is believed: peers are trusted for what
     /// they say.
     pub fn has_liar(&self) -> bool {
@@ -83,7 +88,7 @@ impl Case {
 
 impl Step {
     /// A clock that others may be too far ahead of, or that is too far ahead of others.
-    pub fn is_wild_clock(&self) -> bool {
+    fn is_wild_clock(&self) -> bool {
         matches!(self, Step::Clock { ms, .. } if ms.abs() > 140_000)
     }
 

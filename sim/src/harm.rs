@@ -21,6 +21,8 @@ impl World<'_> {
 
     pub fn restore(&mut self, at: usize, from: usize) -> Verdict<()> {
         let Some(files) = self.replicas[from].backup.clone() else { return Ok(()) };
+        // What would have broken here broke with the files that were.
+        self.replicas[at].machine().borrow_mut().fuse = None;
         self.replicas[at].close();
         self.replicas[at].machine().borrow_mut().restore(&files);
         self.replicas[at].mail.clear();
@@ -153,6 +155,10 @@ impl World<'_> {
             }
         }
         self.replicas[at].blind |= power;
+        if power {
+            // What it had seen it may have seen no more.
+            self.replicas[at].vector.clear();
+        }
         self.observe(at)
     }
 }

@@ -55,7 +55,7 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let menu = Menu { steps: 60, forks: false, anew: false, hostile: false };
+    let menu = Menu { steps: 60, forks: true, anew: false, hostile: true };
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut out = Asked {
         seeds: 1000,

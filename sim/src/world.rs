@@ -372,8 +372,7 @@ impl<'a> World<'a> {
         }
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
-            let kept = anew || self.case.is_forked();
-            let held = held || self.case.steps.iter().any(Step::is_wild_clock) || kept;
+            let held = held || anew || self.case.is_forked() || self.case.has_wild_clock();
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
             let migrations = &self.case.migrations;
             let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();

@@ -7,19 +7,19 @@ use std::rc::Rc;
 
 use super::coverage::Known;
 use super::dictionary::{self, Mapped};
+use super::items::Merge;
 use super::log::{self, Record, Writer};
-use super::merger::{self, InCell, Incoming, Outcome};
+use super::merger::Outcome;
 use super::report::Report;
 use super::session::Session;
 use super::single;
 use super::{
     alter, coverage, flush, forks, guard, held, horizon, identity, omits, peers, staged, sweep,
 };
-use crate::words::changeset::{self, CellIn, Changeset, Header, HeldItem, ItemHead, Seen, TxnHead};
+use crate::words::changeset::{self, CellIn, Changeset, Header, ItemHead, Seen, TxnHead};
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
-use crate::words::key::Key;
 use crate::words::planted::planted;
 use crate::words::vector::{Span, Vector, hex16};
 
@@ -310,162 +310,6 @@ fn deps_of(s: &Session, head: &TxnHead) -> Result<Option<Vec<u8>>> {
         out.insert(s.sites.intern(&s.cache, site)?, set.clone());
     }
     Ok(deps::encode(&out))
-}
-
-/// The items of one transaction meet the rows.
-struct Merge<'s> {
-    s: &'s Session,
-    name: Txn,
-    site: SiteId,
-    /// The stamp that the sender says its cells have.
-    own_stamp: u64,
-    /// The stamp that cells have by the record in this file.
-    carried: u64,
-    sender: SiteId,
-    writer: Writer,
-    outcome: Outcome,
-    record: &'s Record,
-    /// The record that is there already.
-    before: Option<Record>,
-}
-
-impl Merge<'_> {
-    fn items<'a>(
-        &mut self,
-        tables: &[Mapped],
-        txn: &changeset::Txn<'a>,
-        cells: &mut Vec<CellIn<'a>>,
-        report: &mut Report,
-    ) -> Result<()> {
-        let mut items = txn.items();
-        let mut fit: Vec<InCell<'a>> = Vec::new();
-        let mut last_table = usize::MAX;
-        while let Some(head) = items.next(cells)? {
-            match head {
-                ItemHead::Held(h) => {
-                    let here = self.s.named(h.table)?;
-                    let name = here.as_ref().map_or(h.table, |table| &table.name);
-                    report.tables.insert(name.to_string());
-                    self.held(&h)?;
-                }
-                ItemHead::Row { table, key, cl, sentinel } => {
-                    let mapped = tables.get(table);
-                    let mapped = mapped.ok_or_else(|| Error::rejected("an item names no table"))?;
-                    self.row(mapped, key.to_key(), cl, sentinel, cells, &mut fit)?;
-                    if table != last_table {
-                        report.tables.insert(mapped.name().to_string());
-                        last_table = table;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the transaction's record and the rows it touched.
-    fn end(self, report: &mut Report) -> Result<()> {
-        report.outcome.add(self.outcome);
-        let matters = self.outcome.applied + self.outcome.held > 0 || self.record.deps.is_some();
-        match self.before {
-            Some(old) => {
-                self.writer.append(self.s, &old, self.record.stamp)?;
-                match (&old.deps, &self.record.deps) {
-                    (None, Some(deps)) => log::set_deps(self.s, self.name, deps),
-                    _ => Ok(()),
-                }
-            }
-            None if matters => self.writer.create(self.s, self.record.clone()).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    fn row<'a>(
-        &mut self,
-        mapped: &Mapped,
-        key: Key,
-        cl: u64,
-        sentinel: Option<u64>,
-        cells: &[CellIn<'a>],
-        fit: &mut Vec<InCell<'a>>,
-    ) -> Result<()> {
-        let (s, name) = (self.s, self.name);
-        let (table, key) = match dictionary::place(mapped, &key)? {
-            Ok(found) => found,
-            Err(reason) => return self.hold_all(mapped, &key, cl, sentinel, cells, &reason),
-        };
-        fit.clear();
-        for c in cells {
-            let stamp = c.stamp.unwrap_or(self.own_stamp);
-            if stamp == 0 {
-                return Err(Error::rejected(
-                    "this changeset is REJECTED: a cell has the stamp 0, which is no time at all",
-                ));
-            }
-            match mapped.column(c.column) {
-                Ok(at) => fit.push(InCell { at, seq: c.seq, stamp, val: c.val }),
-                Err(reason) => {
-                    let reason = reason.to_string();
-                    self.hold_all(mapped, &key, cl, None, std::slice::from_ref(c), &reason)?;
-                }
-            }
-        }
-        // Where all its cells are held the row lives all the same.
-        let inc = Incoming {
-            table,
-            key: &key,
-            cl,
-            txn: name,
-            site: self.site,
-            stamp: self.carried,
-            sentinel,
-            cells: fit,
-            peer: Some(self.sender),
-        };
-        let writer = &mut self.writer;
-        let mut sink =
-            |key: &Key, seq: u64, span: u64| writer.push(table.tid, key.borrow(), seq, span);
-        let out = merger::merge_row(s, &inc, &mut sink)?;
-        self.outcome.add(out);
-        Ok(())
-    }
-
-    /// A change that its sender held: it may fit here.
-    fn held(&mut self, h: &HeldItem<'_>) -> Result<()> {
-        // Held here, it would go to peers who can apply it, and cannot.
-        let sentinel = h.cid == merger::SENTINEL;
-        if if sentinel { h.col_version != h.cl } else { h.cl.is_multiple_of(2) } {
-            return Err(Error::rejected(format!(
-                "this changeset is REJECTED: what it holds of {}.{} cannot be, with the causal \
-                 length {} and the version {}",
-                h.table, h.cid, h.cl, h.col_version
-            )));
-        }
-        if self.before.is_none() {
-            Writer::new(self.name).create(self.s, self.record.clone())?;
-            self.before = log::record(self.s, self.name)?;
-        }
-        let whole = dictionary::whole_of(h, self.site, self.name.version, self.record.stamp);
-        let out = single::merge_change(self.s, &whole.as_one(), Some(&self.sender))?;
-        self.outcome.add(out);
-        Ok(())
-    }
-
-    fn hold_all(
-        &mut self,
-        mapped: &Mapped,
-        key: &Key,
-        cl: u64,
-        sentinel: Option<u64>,
-        cells: &[CellIn<'_>],
-        reason: &str,
-    ) -> Result<()> {
-        let rest = (self.site, self.name.version, self.own_stamp);
-        for whole in dictionary::raw(mapped, key, cl, sentinel, cells, rest)? {
-            held::hold(self.s, &whole, reason, Some(&self.sender))?;
-            self.outcome.held += 1;
-        }
-        Ok(())
-    }
 }
 
 /// Grants the coverage that the header tells, but for what was cut and what is our own. Gives what

@@ -341,7 +341,7 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     let known = known(s)?;
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
-    vector.unsure = durable::own_due(s)?;
+    vector.unsure = durable::own_due_of(s, &known)?;
     for (site, (id, spans)) in &known.seen {
         let spans = match known.wanted.get(site) {
             Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,

@@ -6,7 +6,7 @@
 //! unsure: what a version that the power may take wrote over, or won over, is nowhere else any
 //! more. With synchronous=OFF the application has asked for no such thing.
 
-use super::coverage;
+use super::coverage::{self, Known};
 use super::log::int;
 use super::session::Session;
 use crate::ground::cache::Fixed;
@@ -62,9 +62,12 @@ pub fn promised(s: &Session, missing: Missing) -> Result<Missing> {
 
 /// Whether any own version has to be made durable by writing before it is told.
 pub fn own_due(s: &Session) -> Result<bool> {
-    let known = coverage::known(s)?;
-    let own = known.seen.get(&known.own).map(|(_, spans)| (known.own, spans.clone()));
-    due(s, &own.into_iter().collect())
+    own_due_of(s, &*coverage::known(s)?)
+}
+
+/// The same of what is known.
+pub fn own_due_of(s: &Session, known: &Known) -> Result<bool> {
+    Ok(is_above_mark(s, known, known.head) && !in_wal_mode(s)? && !always(s)?)
 }
 
 /// Puts an own version on the disk before it is read row by row, where the log's file allows it.
@@ -88,10 +91,14 @@ pub fn put_on_disk(s: &Session, own: u32, version: u64) -> Result<()> {
 fn is_unsafe(s: &Session, missing: &Missing) -> Result<bool> {
     let known = coverage::known(s)?;
     let own = missing.iter().filter(|(site, _)| *site == known.own).flat_map(|(_, spans)| spans);
-    let newest = own.map(|span| span.hi).max().unwrap_or(0);
+    Ok(is_above_mark(s, &known, own.map(|span| span.hi).max().unwrap_or(0)))
+}
+
+/// Whether an own version may not be on the disk.
+fn is_above_mark(s: &Session, known: &Known, newest: u64) -> bool {
     let (site, durable) = s.durable.get();
     let mark = if site == known.own { durable.max(known.mark) } else { known.mark };
-    Ok(newest > mark && !planted!("sent-before-durable"))
+    newest > mark && !planted!("sent-before-durable")
 }
 
 fn synchronous(s: &Session) -> Result<i64> {

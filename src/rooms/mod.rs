@@ -24,6 +24,7 @@
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
 //! | `apply`     | `crsql_apply()`                                                    |
+//! | `items`     | what a transaction of a changeset says meets the rows              |
 //! | `report`    | what `crsql_apply()` tells                                         |
 //! | `dictionary`| a changeset's tables looked up among ours                          |
 //! | `durable`   | what is sent is on the disk                                        |
@@ -64,6 +65,7 @@ pub mod hand;
 pub mod held;
 pub mod horizon;
 pub mod identity;
+pub mod items;
 pub mod log;
 pub mod memory;
 pub mod merger;

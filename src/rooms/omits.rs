@@ -115,6 +115,9 @@ pub fn came(
 /// Of versions that a peer wants, those that we have something of that it lacks. Of the others it
 /// took what we have, and says so.
 pub fn useful(omits: &[Omit], peer: &Vector, id: &SiteId, wanted: RangeSet) -> RangeSet {
+    if peer.omits.is_empty() {
+        return wanted;
+    }
     let (ours, theirs) = (of_site(omits, id), of_site(&peer.omits, id));
     let none = RangeSet::new();
     let (mut in_part, mut useful) = (RangeSet::new(), RangeSet::new());

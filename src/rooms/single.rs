@@ -25,7 +25,7 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
     if let Some(ms) = too_far_ahead(s, told)? {
         // What is held is served onward, by the record of its transaction.
         ensure_record(s, txn, 0)?;
-        return hold(&format!("{}{ms} ms ahead of ours", held::AHEAD));
+        return hold(&ahead_reason(ms));
     }
     // The lowest stamp is that of cells, not of their transaction.
     let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
@@ -70,6 +70,11 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(cell_stamp);
     Ok(out)
+}
+
+/// Why a change waits whose stamp is so many milliseconds ahead of our clock.
+pub fn ahead_reason(ms: u64) -> String {
+    format!("{}{ms} ms ahead of ours", held::AHEAD)
 }
 
 /// Why a key cannot be stored as it is, or None where it can.
