@@ -76,8 +76,10 @@ const NAMES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND roo
 const CHANGES: &str = "SELECT \"table\", pk, cid, val, iif(cid = '-1', col_version,
                               col_version / 4096), db_version, site_id, cl, seq
                        FROM crsql_changes ORDER BY site_id, db_version, seq";
-const ASKED: [(&str, &str); 5] = [
+const ASKED: [(&str, &str); 6] = [
     ("the schema", "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2"),
+    // It follows the schema first: while a table-valued function is read SQLite drops no table.
+    ("crsql_digest()", "SELECT crsql_digest() IS NOT NULL"),
     ("crsql_changes", CHANGES),
     ("crsql_db_version()", "SELECT crsql_db_version()"),
     ("crsql_site_id()", "SELECT crsql_site_id()"),

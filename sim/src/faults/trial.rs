@@ -196,24 +196,27 @@ impl Trial<'_> {
         }
     }
 
-    /// Which of these states the file is in. This connection and another one agree about its rows,
-    /// and a copy of it is in one of them: the same, unless it is in WAL mode, where a commit whose
-    /// sync fails is in the log for whoever reads that anew, and not for who has it open.
+    /// Which of these states the file is in: another connection and this one agree about it. What
+    /// the other one writes as it looks is rolled back; where it would write more without a
+    /// transaction around it, as the states were read, a copy of the file shows that.
     fn is(&self, states: &[usize]) -> Result<usize, String> {
         let db = self.db.as_ref().ok_or("no connection")?;
         let other = host::open(TESTED, &[]).map_err(text)?;
-        let there = state::tables(&other).map_err(text)?;
-        let here = state::tables(db).map_err(text)?;
-        if let Some(differs) = there.differs(&here) {
-            return Err(format!("this connection sees it otherwise: {differs}"));
+        host::run(&other, "BEGIN").map_err(text)?;
+        let now = state::read(&other).map_err(text)?;
+        host::run(&other, "ROLLBACK").map_err(text)?;
+        let found = self.one_of(states, &now).or_else(|_| {
+            Disk::of(TESTED).put(LOOKED);
+            let copy = host::open(LOOKED, &[]).map_err(text)?;
+            self.one_of(states, &state::read(&copy).map_err(text)?)
+        })?;
+        let (here, there) = (state::tables(db), state::tables(&other));
+        for (who, tables) in [("this connection", here), ("another connection", there)] {
+            if let Some(differs) = self.of.states[found].lacks(&tables.map_err(text)?) {
+                return Err(format!("{who} sees it otherwise: {differs}"));
+            }
         }
-        Disk::of(TESTED).put(LOOKED);
-        let copy = host::open(LOOKED, &[]).map_err(text)?;
-        let found = self.one_of(states, &state::read(&copy).map_err(text)?)?;
-        let mut all = std::iter::once(&found).chain(states);
-        let seen = all.find(|at| self.of.states[**at].lacks(&there).is_none());
-        seen.copied()
-            .ok_or_else(|| format!("not as the file: {:?}", self.of.states[found].lacks(&there)))
+        Ok(found)
     }
 
     fn one_of(&self, states: &[usize], now: &state::State) -> Result<usize, String> {
