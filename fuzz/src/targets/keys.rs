@@ -128,7 +128,7 @@ fn clock(bytes: &[u8]) -> Result<(), String> {
     same("a clock", bytes, &again)?;
     let columns = [0, 1, 2, 5, u32::MAX];
     let cells: Vec<_> = columns.iter().map(|c| clock.cell(*c)).collect();
-    let _ = (clock.alive(), clock.life_dot());
+    let _ = (clock.alive(), clock.life);
     clock.settle(&columns);
     let after: Vec<_> = columns.iter().map(|c| clock.cell(*c)).collect();
     if cells != after {
