@@ -49,6 +49,8 @@ test: need-sqlite3 ## every test: Rust, SQL scripts, documents, house rules
 lint: $(DENY) ## formatting, clippy, licences and sources of what we depend on
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	set -e; for crate in sim benches fuzz; do $(CARGO) clippy --release --locked \
+		--target-dir target/beside --manifest-path $$crate/Cargo.toml -- -D warnings; done
 	"$(DENY)" --locked check licenses bans sources
 
 audit: $(DENY) ## known advisories and yanked crates (reads the network)

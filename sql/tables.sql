@@ -86,7 +86,7 @@ CREATE TABLE crsql_staged(
   PRIMARY KEY(site, version, lo)
 ) WITHOUT ROWID;
 
--- Versions whose content was dropped here with a table or column.
+-- What is lacking of versions that were seen: it was dropped, here or where they came from.
 CREATE TABLE crsql_omits(
   site INTEGER NOT NULL,
   lo INTEGER NOT NULL,

@@ -170,6 +170,7 @@ fn h2_a_read_only_connection_serves_nothing_above_the_mark() {
     Way::Rows.pull(&c, &reader);
     assert!(vector(&reader).contains("\"unsure\":true"));
     assert!(vector(&c).contains("\"seen\":{}"), "{}", vector(&c));
+    assert_eq!(int(&c, "SELECT count(*) FROM crsql_peers"), 0, "nor is it an acknowledgement");
     ask(&db).unwrap();
     pull(&b, &reader);
     assert_equal(&[&b, &reader]);

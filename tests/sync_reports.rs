@@ -43,6 +43,7 @@ fn the_report_of_apply_counts_and_names() {
     let mut there = json(&vector(&b));
     there["now"] = report["vector"]["now"].clone();
     assert_eq!(report["vector"], there);
+    assert_eq!(one(&b, "SELECT typeof(crsql_changeset_info(NULL))"), "null");
     let nothing = one(&b, "SELECT typeof(crsql_apply(NULL))");
     assert_eq!(nothing, "null", "crsql_apply(crsql_changeset(...)) where nothing is new");
 }

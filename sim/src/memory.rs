@@ -19,12 +19,13 @@ struct Pool {
 }
 
 impl Pool {
-    const EMPTY: Pool =
-        Pool { free: UnsafeCell::new([null_mut(); LISTS]), rest: Cell::new((null_mut(), 0)) };
+    const fn empty() -> Pool {
+        Pool { free: UnsafeCell::new([null_mut(); LISTS]), rest: Cell::new((null_mut(), 0)) }
+    }
 }
 
 thread_local! {
-    static POOL: Pool = const { Pool::EMPTY };
+    static POOL: Pool = const { Pool::empty() };
 }
 
 fn layout(size: usize) -> Layout {

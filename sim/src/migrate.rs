@@ -29,10 +29,10 @@ pub fn forward(all: &[Migration], change: &Change) -> Option<Change> {
     for m in all.iter().skip(change.level) {
         match &m.effect {
             Effect::Table(from, to) if change.table == *from => change.table.clone_from(to),
-            Effect::Column(table, from, to) if change.table == *table => {
-                if change.column.as_ref() == Some(from) {
-                    change.column = Some(to.clone());
-                }
+            Effect::Column(table, from, to)
+                if change.table == *table && change.column.as_ref() == Some(from) =>
+            {
+                change.column = Some(to.clone());
             }
             Effect::Drop(table, column) if change.table == *table => {
                 change.column = change.column.filter(|c| c != column);

@@ -104,7 +104,9 @@ impl Template {
         }
         host::run(db, "ROLLBACK")?;
         drop(ask::<Option<Vec<u8>>>(db, CHANGESET, (r#"{"v":1,"seen":{}}"#, 0)));
-        (own_version(db)?, dump(db, &self.shapes)?, any_held(db)?);
+        own_version(db)?;
+        dump(db, &self.shapes)?;
+        any_held(db)?;
         r.writes = db.total_changes();
         Ok(())
     }

@@ -141,6 +141,9 @@ fn by_name<'a>(omits: impl Iterator<Item = (&'a str, u64, u64)>) -> BTreeMap<&'a
 
 /// Puts ranges in the place of others.
 fn replace(s: &Session, site: u32, what: &str, old: &RangeSet, new: &RangeSet) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
     let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
     s.memory.borrow_mut().any_lacking = None;
     for (lo, _) in old.difference(&new) {

@@ -86,9 +86,9 @@ pub fn is_news(s: &Session, vector: &Vector) -> Result<bool> {
     Ok(new.acked.is_some() || ahead != new.warned)
 }
 
-/// The maker of a vector, where that is another than this file.
+/// The maker of a vector, where that is another than this file, and sure of what it says.
 fn peer_of(s: &Session, vector: &Vector) -> Result<Option<SiteId>> {
-    let Some(peer) = vector.site else { return Ok(None) };
+    let Some(peer) = vector.site.filter(|_| !vector.unsure) else { return Ok(None) };
     Ok(if s.own_id()? == peer { None } else { Some(peer) })
 }
 
