@@ -34,14 +34,54 @@ pub fn forward(all: &[Migration], change: &Change) -> Option<Change> {
             {
                 change.column = Some(to.clone());
             }
-            Effect::Drop(table, column) if change.table == *table => {
-                change.column = change.column.filter(|c| c != column);
-            }
             _ => {}
+        }
+    }
+    // Who has dropped a column holds what comes of it, and may issue that again.
+    for (n, m) in all.iter().enumerate() {
+        if let Effect::Drop(table, column) = &m.effect {
+            let (tables, columns) = names(all, n, table, column);
+            if tables.contains(&change.table.as_str()) {
+                change.column = change.column.filter(|c| !columns.contains(&c.as_str()));
+            }
         }
     }
     change.level = all.len();
     Some(change).filter(|c| !is_anew(all, &c.table))
+}
+
+/// What a table is called at any time, and what a column of it was called up to a migration.
+fn names<'a>(
+    all: &'a [Migration],
+    upto: usize,
+    table: &'a str,
+    column: &'a str,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut first, mut last) = (table, table);
+    let (mut tables, mut columns) = (vec![table], vec![column]);
+    for m in all[..upto].iter().rev() {
+        match &m.effect {
+            Effect::Table(from, to) if to == first => {
+                first = from;
+                tables.push(from);
+            }
+            Effect::Column(table, from, to)
+                if table == first && columns.last() == Some(&to.as_str()) =>
+            {
+                columns.push(from);
+            }
+            _ => {}
+        }
+    }
+    for m in &all[upto..] {
+        if let Effect::Table(from, to) = &m.effect
+            && from == last
+        {
+            last = to;
+            tables.push(to);
+        }
+    }
+    (tables, columns)
 }
 
 /// Whether a table of the end began again at some time.
