@@ -12,6 +12,7 @@ type Sync = unsafe extern "C" fn(*mut ffi::sqlite3_file, c_int) -> c_int;
 
 static BASE: OnceLock<usize> = OnceLock::new();
 static TRUE_SYNC: OnceLock<Sync> = OnceLock::new();
+static WATCHED: OnceLock<ffi::sqlite3_io_methods> = OnceLock::new();
 static SYNCS: AtomicUsize = AtomicUsize::new(0);
 
 /// How often so far.
@@ -49,14 +50,15 @@ unsafe extern "C" fn open_file(
     out: *mut c_int,
 ) -> c_int {
     let base = *BASE.get().expect("registered") as *mut ffi::sqlite3_vfs;
-    // SAFETY: the default layer opens its own file; a log's methods are then a copy of its own.
+    // SAFETY: the default layer opens its own file, with the same methods for every log; a log gets
+    // a copy of them, which is never freed.
     unsafe {
         let rc = (*base).xOpen.expect("a layer opens files")(base, name, file, flags, out);
         if rc == ffi::SQLITE_OK && flags & ffi::SQLITE_OPEN_WAL != 0 {
-            let mut methods = *(*file).pMethods;
+            let methods = *(*file).pMethods;
             TRUE_SYNC.get_or_init(|| methods.xSync.expect("a file can be synced"));
-            methods.xSync = Some(count_sync);
-            (*file).pMethods = Box::leak(Box::new(methods));
+            let watched = ffi::sqlite3_io_methods { xSync: Some(count_sync), ..methods };
+            (*file).pMethods = WATCHED.get_or_init(|| watched);
         }
         rc
     }
