@@ -351,3 +351,26 @@ fn d1_a_cell_from_the_far_future_in_a_changeset_of_today_is_held() {
     run(&db, "INSERT INTO t VALUES(7, 'mine')");
     assert_eq!(rows(&db, "SELECT * FROM t WHERE k = 7"), ["7|mine"]);
 }
+
+/// What was held at a place beyond the last one that its transaction told of was past the end of
+/// the record here, and whoever asked for a few bytes at a time got an error from then on.
+#[test]
+fn held_beyond_the_last_place_is_served_in_parts() {
+    let db = replica();
+    let now: i64 = db.query_row("SELECT crsql_vector() ->> '$.now'", [], |r| r.get(0)).unwrap();
+    let blob = stranger(now as u64, true, |b, table| {
+        for (key, seq) in [(7, 1), (8, 1 << 33), (9, 1 << 37)] {
+            let far = (0, seq, Some((1 << 50) - 1), ValueRef::Text(b"for ever"));
+            b.row(table, KeyRef::Int(key), 1, None, [far].into_iter());
+        }
+    });
+    assert!(apply(&db, &blob).unwrap().contains("\"held\":3"));
+    let other = replica();
+    for _ in 0..3 {
+        let vector = one(&other, "SELECT crsql_vector()");
+        let part: Vec<u8> =
+            db.query_row("SELECT crsql_changeset(?1, 1)", [vector], |r| r.get(0)).unwrap();
+        apply(&other, &part).unwrap();
+    }
+    assert_eq!(int(&other, "SELECT count(*) FROM crsql_held"), 3);
+}

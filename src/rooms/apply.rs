@@ -265,6 +265,7 @@ fn apply_txn<'a>(
         outcome: Outcome::default(),
         record: &record,
         before,
+        reach: 0,
     };
     match from {
         Source::Here(txn, cells) => merge.items(&inbound.tables, txn, cells, report)?,

@@ -34,6 +34,9 @@ pub struct Merge<'s> {
     pub record: &'s Record,
     /// The record that is there already.
     pub before: Option<Record>,
+    /// The greatest place of what was held of it: the record has to reach so far, whatever the
+    /// sender says of the last place.
+    pub reach: u64,
 }
 
 impl Merge<'_> {
@@ -82,7 +85,11 @@ impl Merge<'_> {
                     _ => Ok(()),
                 }
             }
-            None if matters => self.writer.create(self.s, self.record.clone()).map(|_| ()),
+            None if matters => {
+                let mut record = self.record.clone();
+                record.last_seq = record.last_seq.max(self.reach);
+                self.writer.create(self.s, record).map(|_| ())
+            }
             None => Ok(()),
         }
     }
@@ -182,6 +189,7 @@ impl Merge<'_> {
         let rest = (self.site, self.name.version, self.own_stamp);
         for whole in dictionary::raw(mapped, key, cl, sentinel, cells, rest)? {
             held::hold(self.s, &whole, reason, Some(&self.sender))?;
+            self.reach = self.reach.max(whole.change.seq);
             self.outcome.held += 1;
         }
         Ok(())
