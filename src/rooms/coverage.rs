@@ -2,6 +2,7 @@
 //! overwritten or being held still counts as seen. Of our own site everything up to the newest
 //! version is; of others, what `crsql_coverage` says, in ranges with the stamp of each range's end.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
@@ -89,6 +90,8 @@ pub struct Known {
     pub staged: bool,
     /// Whether any change is held.
     pub held: bool,
+    /// Whether the file is in WAL mode, once somebody has asked (`durable.rs`).
+    pub wal: OnceCell<bool>,
 }
 
 impl Known {
@@ -143,6 +146,7 @@ fn read_known(s: &Session) -> Result<Known> {
         omits: Vec::new(),
         wanted: omits::Omits::new(),
         closed: BTreeMap::new(),
+        wal: OnceCell::new(),
     };
     let (omits, closed) = (stmt.int(8) != 0, stmt.int(9) != 0);
     drop(stmt);

@@ -12,7 +12,7 @@ use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::words::error::Result;
 use crate::words::planted::planted;
-use crate::words::vector::Span;
+use crate::words::vector::{Span, Vector};
 
 const SET_MARK: Fixed = Fixed(151, "UPDATE crsql_state SET mark = ?1");
 const SYNCHRONOUS: Fixed = Fixed(152, "PRAGMA main.synchronous");
@@ -21,9 +21,10 @@ const JOURNAL: Fixed = Fixed(153, "PRAGMA main.journal_mode");
 /// What a receiver lacks: by the ordinal of its site, ranges of versions.
 pub type Missing = Vec<(u32, Vec<Span>)>;
 
-/// Whether own versions among these have to be made durable by writing before they are served.
-pub fn due(s: &Session, missing: &Missing) -> Result<bool> {
-    Ok(is_unsafe(s, missing)? && !in_wal_mode(s)? && !always(s)?)
+/// Whether own versions that a vector lacks have to be made durable by writing before they are
+/// served.
+pub fn due(s: &Session, since: &Vector) -> Result<bool> {
+    Ok(by_writing(s)? && is_unsafe(s, &coverage::missing(s, since)?)?)
 }
 
 /// Makes own versions durable by a commit, where this connection may. `also` is written in the
@@ -67,7 +68,7 @@ pub fn own_due(s: &Session) -> Result<bool> {
 
 /// The same of what is known.
 pub fn own_due_of(s: &Session, known: &Known) -> Result<bool> {
-    Ok(is_above_mark(s, known, known.head) && !in_wal_mode(s)? && !always(s)?)
+    Ok(is_above_mark(s, known, known.head) && by_writing(s)?)
 }
 
 /// Puts an own version on the disk before it is read row by row, where the log's file allows it.
@@ -107,9 +108,21 @@ fn synchronous(s: &Session) -> Result<i64> {
     Ok(stmt.int(0))
 }
 
+/// Whether only a commit of ours puts on the disk what was committed before.
+fn by_writing(s: &Session) -> Result<bool> {
+    Ok(!in_wal_mode(s)? && !always(s)?)
+}
+
+/// Whether the file has a log. SQLite prepares the question anew each time, so it is asked once for
+/// what is known: whoever changes the mode writes to the file.
 fn in_wal_mode(s: &Session) -> Result<bool> {
+    let known = coverage::known(s)?;
+    if let Some(wal) = known.wal.get() {
+        return Ok(*wal);
+    }
     let mut stmt = s.cache.fixed(JOURNAL)?;
-    Ok(stmt.step()? && stmt.text(0) == b"wal")
+    let wal = stmt.step()? && stmt.text(0) == b"wal";
+    Ok(*known.wal.get_or_init(|| wal))
 }
 
 /// Whether every commit is on the disk when it returns, or there is no disk. In WAL mode nobody

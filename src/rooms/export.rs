@@ -40,21 +40,37 @@ pub fn changeset(
     max_bytes: Option<u64>,
 ) -> Result<Option<Vec<u8>>> {
     let since = coverage::parse(vector)?;
-    let found = s.snapshot(|| match alter::is_settled(s)? && !has_to_write(s, &since)? {
-        true => build(s, &since, max_bytes).map(Some),
-        false => Ok(None),
+    let first = s.snapshot(|| {
+        Ok(if !alter::is_settled(s)? {
+            First::Settle
+        } else if has_to_write(s, &since)? {
+            First::Meet
+        } else {
+            First::Told(build(s, &since, max_bytes)?)
+        })
     })?;
-    if let Some(found) = found {
-        return Ok(found);
+    match first {
+        First::Told(found) => return Ok(found),
+        First::Meet => unless_busy(meet(s, &since))?,
+        First::Settle if !s.installed()? => return Ok(None),
+        First::Settle => {
+            flush::flush(s)?;
+            alter::reconcile_if_possible(s, "crsql_changeset")?;
+            refuse_open(s, "crsql_changeset")?;
+            meet_if_possible(s, &since)?;
+        }
     }
-    if !s.installed()? {
-        return Ok(None);
-    }
-    flush::flush(s)?;
-    alter::reconcile_if_possible(s, "crsql_changeset")?;
-    refuse_open(s, "crsql_changeset")?;
-    meet_if_possible(s, &since)?;
     s.snapshot(|| build(s, &since, max_bytes))
+}
+
+/// What comes of a question at first sight, in one state of the file.
+enum First {
+    /// Its answer: nothing is to be written before.
+    Told(Option<Vec<u8>>),
+    /// Notice is to be taken of whoever asks.
+    Meet,
+    /// An open transaction or a changed schema stands in the way.
+    Settle,
 }
 
 /// Takes notice of whoever asks, where this connection may write: by changeset or row by row.
@@ -71,7 +87,7 @@ fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
         return Ok(false);
     }
     Ok(coverage::known(s)?.held
-        || durable::due(s, &coverage::missing(s, since)?)?
+        || durable::due(s, since)?
         || peers::is_news(s, since)?
         || (s.db.autocommit() && forks::due(s, since)?))
 }
@@ -86,7 +102,7 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
             forks::heal(s, since)
         })?;
     }
-    match s.snapshot(|| durable::due(s, &coverage::missing(s, since)?))? {
+    match s.snapshot(|| durable::due(s, since))? {
         true => durable::secure(s, "crsql_changeset", || peers::acknowledged(s, since)),
         // SQLite does not wait for another writer while a snapshot is open.
         false => s.snapshot(|| peers::acknowledged(s, since)),

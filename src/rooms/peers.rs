@@ -129,10 +129,9 @@ fn standing(s: &Session, peer: &SiteId, pulled: Option<&Seen>, acked: &Seen) -> 
 /// What was known with what is said now, as the table holds it; None where that is nothing new.
 fn joined(before: ValueRef<'_>, now: &Seen) -> Result<Option<String>> {
     let said = Vector { seen: now.clone(), ..Vector::default() };
-    let (ValueRef::Text(text) | ValueRef::Blob(text)) = before else {
-        return Ok(Some(said.seen_json()));
-    };
-    if said.seen_json().as_bytes() == text {
+    let json = said.seen_json();
+    let (ValueRef::Text(text) | ValueRef::Blob(text)) = before else { return Ok(Some(json)) };
+    if json.as_bytes() == text {
         return Ok(None);
     }
     let before = read(text)?;
