@@ -121,6 +121,14 @@ fn a_clock_is_settled_only_where_its_cells_make_a_base() {
 }
 
 #[test]
+fn a_row_lives_while_its_causal_length_is_odd() {
+    for (cl, lives) in [(1, true), (2, false), (3, true), (4, false)] {
+        let life = Dot { txn: Txn { site: 0, version: 1 }, seq: 0 };
+        assert_eq!(RowClock::dead(cl, life).alive(), lives, "{cl}");
+    }
+}
+
+#[test]
 fn h5_a_clock_out_of_bounds_is_corrupt() {
     let clock = |flags: u8, numbers: &[u64]| {
         let mut bytes = vec![flags];
@@ -138,6 +146,7 @@ fn h5_a_clock_out_of_bounds_is_corrupt() {
         (4, &[1, MAX_COUNT + 1, 1], "place"),
         (4, &[1, 1, COLUMN_MAX + 1], "column count"),
         (12, &[COLUMN_MAX + 1, 1, 1, 1], "site"),
+        (8, &[1], "its flags are 8"),
         (16, &[COLUMN_MAX * 2 + 2, 0, 1, 1], "column"),
         (16, &[1, 0, 1, 1, MAX_COUNT + 1], "stamp"),
         (16, &[2, 0, 1, 1, 2, 0, 1, 1], order),

@@ -74,6 +74,11 @@ impl Case {
         self.steps.iter().any(|s| matches!(s, Step::Restore { .. } | Step::Forge { .. }))
     }
 
+    /// Whether anybody sends what nobody wrote.
+    pub fn is_hostile(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Forge { .. }))
+    }
+
     /// Whether any clock is far off.
     pub fn has_wild_clock(&self) -> bool {
         self.steps.iter().any(Step::is_wild_clock)
@@ -245,7 +250,11 @@ fn step(kind: &str, w: &mut Words<'_>) -> Result<Step, String> {
     Ok(match kind {
         "sql" => {
             let (at, conn) = (w.number()?, w.number()?);
-            Step::Sql { at, conn, list: w.0.split(BETWEEN).map(str::to_owned).collect() }
+            Step::Sql {
+                at,
+                conn,
+                list: w.0.split(BETWEEN).filter(|sql| !sql.is_empty()).map(str::to_owned).collect(),
+            }
         }
         "pull" | "ask" => {
             let (to, from, rows, max) = (w.number()?, w.number()?, w.way()?, w.number()?);

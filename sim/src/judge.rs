@@ -26,7 +26,7 @@ fn judge(world: &mut World<'_>) -> Verdict<()> {
     // Whoever lies about its schema has its changes held where they came as a changeset, and merged
     // where they came as rows, which tell of no schema.
     let waits = |r: &Replica| r.main().and_then(any_held).unwrap_or(true);
-    let forged = world.case.steps.iter().any(|s| matches!(s, Step::Forge { .. }));
+    let forged = world.case.is_hostile();
     if world.case.has_liar() || forged && world.replicas.iter().any(waits) {
         // Peers are trusted for what they say. But nothing may break.
         return (0..world.replicas.len()).try_for_each(|at| {
@@ -166,7 +166,7 @@ fn replica(world: &mut World<'_>, at: usize, lost: &Lost) -> Verdict<()> {
     let r = &world.replicas[at];
     let db = r.idle().ok_or("a transaction is open")?;
     let text = |e: host::Failed| e.text;
-    let hostile = world.case.steps.iter().any(|s| matches!(s, Step::Forge { .. }));
+    let hostile = world.case.is_hostile();
     sound(db, hostile)?;
     if let Some(held) = held(db, &world.case.migrations)?.filter(|_| !hostile) {
         return Err(format!("something is held: {held}"));

@@ -362,10 +362,10 @@ impl<'a> World<'a> {
         if version < r.version {
             return Err(format!("replica {at} goes back from version {} to {version}", r.version));
         }
-        let waits = held;
         let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
         if !r.blind {
-            model::compare(&r.tables, &tables, &told).map_err(|e| format!("replica {at}: {e}"))?;
+            model::compare(&r.tables, &tables, &told, self.case.is_hostile())
+                .map_err(|e| format!("replica {at}: {e}"))?;
             if r.tables != tables && version == r.version {
                 return Err(format!("replica {at}: rows changed and no version tells"));
             }
@@ -387,7 +387,7 @@ impl<'a> World<'a> {
         }
         // A transaction that is open still may have merged.
         let all_idle = r.conns.iter().flatten().all(Connection::is_autocommit);
-        (r.version, r.tables, r.blind) = (version, tables, waits || r.blind && !all_idle);
+        (r.version, r.tables, r.blind) = (version, tables, held || r.blind && !all_idle);
         r.writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
         self.note(&version.to_be_bytes());
         Ok(())

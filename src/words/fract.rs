@@ -221,6 +221,7 @@ mod tests {
             (Some("a00"), Some("a01"), "a00P"),
             (Some("a0/"), Some("a00"), "a0/P"),
             (Some("a0"), Some("a0V"), "a0;"),
+            (Some("a0B"), Some("a0CX"), "a0C"),
             (Some("a  1"), Some("a  2"), "a  1P"),
             (Some("Z~"), Some("a!"), "a "),
             (Some("a "), Some("a!P"), "a!"),
