@@ -1,43 +1,35 @@
-//! What crsql costs beside plain SQLite, and whether that stays below the goals. Every figure is a
-//! ratio of two sides that ran turn by turn in the same process; docs/PERFORMANCE.md says what each
-//! line means.
+//! What crsql costs beside plain SQLite, SQLite's session extension and others, and whether that
+//! stays below the goals. Every figure is a ratio of sides that ran turn by turn in the same
+//! process; docs/PERFORMANCE.md says what each line means.
 
 mod changesets;
 mod clock;
 mod counts;
 mod data;
+mod exchange;
 mod growth;
+mod memory;
 mod ready;
 mod report;
 mod rowwise;
 mod run;
+mod session;
+mod shapes;
 mod sheet;
 mod side;
+mod svg;
+mod wish;
 mod writes;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use report::Tally;
+use data::Shape;
+use growth::{FEW, Growth, REWRITTEN};
+use report::{Part, Tally};
 use run::Run;
-use sheet::{Sheet, Work};
-use side::Result;
-
-const HELP: &str = "\
-crsql-benches: what crsql costs beside plain SQLite
-
-  --quick        20,000 rows and 3 rounds, where it is 100,000 and 5 without
-  --rows N       so many rows
-  --rounds R     so many rounds; each line is the median of its rounds
-  --only TEXT    only the lines whose name contains TEXT
-  --lib FILE     the extension; else $CRSQL_LIB, else the one beside Cargo.toml of crsql
-  --json FILE    writes the figures there too
-  --check        exit code 1 if a figure lies beyond what is let pass
-  --list         the names of all lines
-  --counts FILE  counts instructions with valgrind instead, and compares with what FILE keeps
-  --bless        writes the counts to that file
-
-The exit code is 2 if a line could not be measured.";
+use sheet::{Goal, Sheet, Work};
+use side::{Result, Side};
+use wish::Wish;
 
 /// Lines that are measured together.
 struct Group(&'static [Work], fn(&Run, &mut Sheet) -> Result<()>);
@@ -45,182 +37,209 @@ struct Group(&'static [Work], fn(&Run, &mut Sheet) -> Result<()>);
 const TIMES: &[Group] = &[
     Group(&[writes::INSERT_INT, writes::SIZE_INT], writes::insert_int),
     Group(&[writes::INSERT_UUID, writes::SIZE_UUID], writes::insert_uuid),
-    Group(&[writes::INSERT_ONE], writes::insert_one),
-    Group(&[writes::UPDATE_1], writes::update_1),
-    Group(&[writes::UPDATE_3], writes::update_3),
-    Group(&[writes::DELETE], writes::delete),
+    INSERT_ONE,
+    UPDATE_1,
+    UPDATE_3,
+    DELETE,
     Group(&[writes::SCAN, writes::POINT], writes::reads),
-    Group(&[rowwise::PULL], rowwise::pull),
-    Group(&[rowwise::LAST, rowwise::PLAIN, rowwise::VIRTUAL, rowwise::POLL], rowwise::last),
-    Group(&[rowwise::APPLY, rowwise::CELLS, rowwise::AGAIN], rowwise::apply),
-    Group(
-        &[changesets::PULL, changesets::APPLY, changesets::AGAIN, changesets::WIRE],
-        changesets::everything,
-    ),
+    Group(&[writes::ELSEWHERE, writes::ELSEWHERE_ONE], writes::elsewhere),
+    PULL_ROWS,
+    Group(&[rowwise::LAST, rowwise::POLL], rowwise::last),
+    Group(&[rowwise::PLAIN, rowwise::VIRTUAL], rowwise::last_limits),
+    APPLY_ROWS,
+    Group(&[rowwise::CELLS], rowwise::apply_limit),
+    SETS,
     Group(&[changesets::LAST, changesets::POLL], changesets::last),
-    Group(&[writes::OPEN, writes::FIRST_WRITE], writes::opening),
+    Group(&[writes::LOAD, writes::OPEN, writes::FIRST_WRITE], writes::opening),
     Group(&[changesets::LIVE, changesets::SYNC], changesets::live),
 ];
 
-const BY_ROWS: &[Group] = &[Group(
-    &[
-        growth::PLAIN_WRITE,
-        growth::WRITE,
-        growth::PULL_ROWS,
-        growth::POLL_ROWS,
-        growth::PULL_SET,
-        growth::POLL_SET,
-    ],
-    growth::by_rows,
-)];
+const INSERT_ONE: Group = Group(&[writes::INSERT_ONE], writes::insert_one);
+const UPDATE_1: Group = Group(&[writes::UPDATE_1], writes::update_1);
+const UPDATE_3: Group = Group(&[writes::UPDATE_3], writes::update_3);
+const DELETE: Group = Group(&[writes::DELETE], writes::delete);
+const PULL_ROWS: Group = Group(&[rowwise::PULL], rowwise::pull);
+const APPLY_ROWS: Group = Group(&[rowwise::APPLY, rowwise::AGAIN], rowwise::apply);
+const SETS: Group = Group(
+    &[changesets::PULL, changesets::APPLY, changesets::AGAIN, changesets::WIRE],
+    changesets::everything,
+);
 
-const BY_SITES: &[Group] =
-    &[Group(&[growth::SITES_WRITE, growth::SITES_PULL, growth::SITES_POLL], growth::by_sites)];
+/// What is measured in other shapes too.
+const SHAPES: &[Group] = &[
+    Group(&[writes::INSERT, writes::SIZE], writes::insert),
+    INSERT_ONE,
+    UPDATE_1,
+    UPDATE_3,
+    DELETE,
+    PULL_ROWS,
+    APPLY_ROWS,
+    SETS,
+];
 
-const REWRITTEN: &[Group] =
-    &[Group(&[growth::REWRITTEN, growth::REWRITTEN_ONE], growth::rewritten)];
+const ROWS_PLAIN: &[Work] = &[growth::PLAIN_WRITE];
+const BY_ROWS: &[Group] =
+    &[Group(ROWS_PLAIN, growth::plain_by_rows), Group(&growth::BY_ROWS, growth::by_rows)];
+const MEMORY: &[Group] = &[Group(&[memory::PULL, memory::APPLY], memory::in_chunks)];
+const BY_SITES: &[Group] = &[Group(&growth::BY_SITES, growth::by_sites)];
+const BY_VERSIONS: &[Group] = &[Group(&growth::BY_VERSIONS, growth::by_versions)];
+const FILES: &[Group] = &[Group(&[growth::FILE, growth::FILE_ONE], growth::file)];
 
-/// What the command line asks for.
-struct Wish {
-    quick: bool,
-    check: bool,
-    rows: Option<usize>,
-    rounds: Option<usize>,
-    only: Option<String>,
-    lib: PathBuf,
-    json: Option<PathBuf>,
-    counts: Option<PathBuf>,
-    bless: bool,
-    /// One operation, under valgrind: its name, the folder for its files, and whether it is plain.
-    one: Option<String>,
-    dir: PathBuf,
-    plain: bool,
+const EVERYTHING: [&[Group]; 6] = [TIMES, BY_ROWS, MEMORY, BY_SITES, BY_VERSIONS, FILES];
+
+fn works(groups: &[Group]) -> Vec<Work> {
+    groups.iter().flat_map(|group| group.0.iter().copied()).collect()
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wish>> {
-    let mut wish = Wish {
-        quick: false,
-        check: false,
-        rows: None,
-        rounds: None,
-        only: None,
-        lib: std::env::var_os("CRSQL_LIB").map_or_else(default_lib, PathBuf::from),
-        json: None,
-        counts: None,
-        bless: false,
-        one: None,
-        dir: PathBuf::new(),
-        plain: false,
-    };
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; see --help"));
-        match arg.as_str() {
-            "--quick" => wish.quick = true,
-            "--check" => wish.check = true,
-            "--rows" => wish.rows = Some(value()?.replace([',', '_'], "").parse()?),
-            "--rounds" => wish.rounds = Some(value()?.parse()?),
-            "--only" => wish.only = Some(value()?),
-            "--lib" => wish.lib = value()?.into(),
-            "--json" => wish.json = Some(value()?.into()),
-            "--counts" => wish.counts = Some(value()?.into()),
-            "--bless" => wish.bless = true,
-            "--count-one" => wish.one = Some(value()?),
-            "--dir" => wish.dir = value()?.into(),
-            "--plain" => wish.plain = true,
-            "--list" => {
-                works(&[TIMES, BY_ROWS, BY_SITES, REWRITTEN])
-                    .iter()
-                    .for_each(|w| println!("{}", w.0));
-                return Ok(None);
-            }
-            "--help" | "-h" => {
-                println!("{HELP}");
-                return Ok(None);
-            }
-            _ => return Err(format!("{arg} is not known; see --help").into()),
+/// What was measured so far.
+struct Report<'a> {
+    wish: &'a Wish,
+    parts: Vec<Part>,
+    tally: Tally,
+}
+
+/// The goals are those of the usual shape.
+#[derive(Clone, Copy, PartialEq)]
+enum Goals {
+    Hold,
+    DoNotHold,
+}
+
+impl Report<'_> {
+    /// Measures the lines of some groups, and prints them.
+    fn part(
+        &mut self,
+        run: &Run,
+        (title, columns): (&str, Vec<String>),
+        groups: &[Group],
+        goals: Goals,
+    ) {
+        let wanted = |work: &Work| self.wish.only.as_ref().is_none_or(|text| work.0.contains(text));
+        let mut sheet = Sheet::default();
+        for Group(works, measure) in groups.iter().filter(|group| group.0.iter().any(wanted)) {
+            eprintln!("  {} ...", works.iter().map(|w| w.0).collect::<Vec<_>>().join("; "));
+            let error = match measure(run, &mut sheet) {
+                Ok(()) => "it gave no figure".to_owned(),
+                Err(e) => e.to_string(),
+            };
+            works.iter().for_each(|work| sheet.failed(*work, &error));
+        }
+        let mut works = works(groups);
+        if goals == Goals::DoNotHold {
+            works.iter_mut().for_each(|work| work.1 = Goal::Shown);
+        }
+        let part = Part { title: title.to_owned(), columns, works, sheet };
+        report::print(&part, &mut self.tally);
+        self.parts.push(part);
+    }
+
+    /// The parts in which crsql is compared with itself.
+    fn growing(&mut self, run: &Run) {
+        let Growth { rows, sites, versions } = run.growth;
+        let versions = versions * REWRITTEN;
+        let us = "crsql, us per row or call";
+        let rows = (format!("{FEW} rows"), format!("{rows} rows"));
+        let all: [(&str, (String, String), &[Group]); 5] = [
+            (us, rows.clone(), BY_ROWS),
+            ("crsql, bytes", rows, MEMORY),
+            (us, ("1 site".to_owned(), format!("{sites} sites")), BY_SITES),
+            (us, (format!("{REWRITTEN} versions"), format!("{versions} versions")), BY_VERSIONS),
+            ("crsql, bytes", ("20 times".to_owned(), "200 times".to_owned()), FILES),
+        ];
+        for (title, (small, large), groups) in all {
+            self.part(run, (title, vec![small, String::new(), large]), groups, Goals::Hold);
         }
     }
-    if wish.rows.is_some_and(|n| n < 2000) || wish.rounds == Some(0) {
-        return Err("2,000 rows and 1 round at least".into());
-    }
-    Ok(Some(wish))
-}
 
-fn default_lib() -> PathBuf {
-    let suffix = std::env::consts::DLL_EXTENSION;
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("crsql").with_extension(suffix)
-}
-
-fn works(parts: &[&[Group]]) -> Vec<Work> {
-    parts.iter().flat_map(|part| part.iter()).flat_map(|g| g.0.iter().copied()).collect()
-}
-
-fn measure(run: &Run, sheet: &mut Sheet, part: &[Group], only: Option<&str>) {
-    let wanted = |w: &Work| only.is_none_or(|text| w.0.contains(text));
-    for Group(works, f) in part {
-        if !works.iter().any(wanted) {
-            continue;
-        }
-        eprintln!("  {} ...", works.iter().map(|w| w.0).collect::<Vec<_>>().join("; "));
-        let error = match f(run, sheet) {
-            Ok(()) => "it gave no figure".to_owned(),
-            Err(e) => e.to_string(),
+    /// Everything that was asked for.
+    fn measure(&mut self, sides: &[Side]) -> Result<()> {
+        let wish = self.wish;
+        let growth = match (wish.huge, wish.quick) {
+            (true, _) => Growth::HUGE,
+            (_, true) => Growth::QUICK,
+            _ => Growth::USUAL,
         };
-        works.iter().for_each(|w| sheet.failed(w.0, &error));
+        let names: Vec<String> = sides.iter().map(|side| side.name.clone()).collect();
+        {
+            let run = Run::new(wish.shape, wish.rounds(), growth, sides.to_vec())?;
+            let heading = ("us per row or call, or bytes", names.clone());
+            let usual = wish.shape == Shape::usual(wish.shape.rows);
+            let goals = if usual { Goals::Hold } else { Goals::DoNotHold };
+            self.part(&run, heading, TIMES, goals);
+            self.growing(&run);
+        }
+        let shapes = match (wish.shapes, wish.matrix) {
+            (false, _) => Vec::new(),
+            (_, true) => shapes::all(wish.shape),
+            _ => shapes::around(wish.shape),
+        };
+        for (name, shape) in shapes {
+            let run = Run::new(shape, wish.rounds().min(3), growth, sides.to_vec())?;
+            self.part(&run, (&name, names.clone()), SHAPES, Goals::DoNotHold);
+        }
+        self.tally.print();
+        Ok(())
     }
 }
 
-fn print(sheet: &Sheet, quick: bool) -> Tally {
-    let mut tally = Tally::default();
-    let (few, many) = growth::sizes(quick);
-    let (few, many) = (format!("{few} rows"), format!("{many} rows"));
-    let sites = format!("{} sites", growth::SITES);
-    let mut part = |part: &[Group], heads: [&str; 3]| {
-        let works = works(&[part]);
-        if works.iter().any(|w| sheet.get(w.0).is_some()) {
-            report::print(sheet, &works, heads, &mut tally);
-        }
+/// crsql and those it is compared with, each with a name of its own.
+fn sides(wish: &Wish) -> Result<Vec<Side>> {
+    let found = |lib: &std::path::Path| {
+        lib.canonicalize().map_err(|e| {
+            let lib = lib.display();
+            format!("{lib} cannot be found ({e}): run `make build` first, or say --lib")
+        })
     };
-    part(TIMES, ["us per row or call, or bytes", "plain", "crsql"]);
-    part(BY_ROWS, ["crsql, us per row or call", &few, &many]);
-    part(BY_SITES, ["crsql, us per row or call", "1 site", &sites]);
-    part(REWRITTEN, ["crsql, bytes", "20 times", "200 times"]);
-    report::print_tally(&tally);
-    tally
+    let mut sides = vec![Side::plain(), Side::session(), Side::crsql(found(&wish.lib)?)];
+    for lib in &wish.peers {
+        let mut peer = Side::peer(found(lib)?);
+        if sides.iter().any(|side| side.name == peer.name) {
+            peer.name = format!("{}-{}", peer.name, sides.len());
+        }
+        sides.push(peer);
+    }
+    Ok(sides)
+}
+
+/// What the run was, for the files that tell of it.
+fn about(wish: &Wish) -> String {
+    let Shape { rows, columns, .. } = wish.shape;
+    let rounds = wish.rounds();
+    format!(
+        "SQLite {}, {rows} rows of {columns} columns, median of {rounds} rounds",
+        rusqlite::version()
+    )
 }
 
 fn bench(wish: &Wish) -> Result<ExitCode> {
-    if let Some(name) = &wish.one {
-        let lib = Some(wish.lib.as_path()).filter(|_| !wish.plain);
-        return counts::one(name, &wish.dir, lib).map(|()| ExitCode::SUCCESS);
+    if wish.list {
+        EVERYTHING.iter().flat_map(|part| works(part)).for_each(|work| println!("{}", work.0));
+        return Ok(ExitCode::SUCCESS);
     }
-    let lib = wish.lib.canonicalize().map_err(|e| {
-        format!(
-            "{} cannot be found ({e}): run `make build` first, or say --lib",
-            wish.lib.display()
-        )
-    })?;
+    if let Some(name) = &wish.one {
+        let side = if wish.plain { Side::plain() } else { Side::crsql(wish.lib.clone()) };
+        return counts::one(name, &wish.dir, side).map(|()| ExitCode::SUCCESS);
+    }
+    let sides = sides(wish)?;
+    if let Some(name) = &wish.peak {
+        return memory::one(name, &wish.dir, &sides[sheet::OURS]).map(|()| ExitCode::SUCCESS);
+    }
     if let Some(kept) = &wish.counts {
-        let well = counts::all(&lib, kept, wish.bless)?;
+        let well = counts::all(sides[sheet::OURS].lib(), kept, wish.bless)?;
         return Ok(ExitCode::from(u8::from(!well)));
     }
-    let rows = wish.rows.unwrap_or(if wish.quick { 20_000 } else { 100_000 });
-    let rounds = wish.rounds.unwrap_or(if wish.quick { 3 } else { 5 });
-    let run = Run::new(rows, rounds, wish.quick, lib)?;
-    println!("SQLite {}, {rows} rows, median of {rounds} rounds", rusqlite::version());
-    let mut sheet = Sheet::default();
-    let all = [TIMES, BY_ROWS, BY_SITES, REWRITTEN];
-    for part in all {
-        measure(&run, &mut sheet, part, wish.only.as_deref());
-    }
-    let tally = print(&sheet, wish.quick);
+    println!("{}", about(wish));
+    let mut report = Report { wish, parts: Vec::new(), tally: Tally::default() };
+    report.measure(&sides)?;
+    let Report { parts, tally, .. } = report;
     if let Some(path) = &wish.json {
-        let mut about = serde_json::Map::new();
-        about.insert("sqlite".to_owned(), rusqlite::version().into());
-        about.insert("rows".to_owned(), rows.into());
-        about.insert("rounds".to_owned(), rounds.into());
-        let text = serde_json::to_string_pretty(&report::json(&sheet, &works(&all), about))?;
+        let mut head = serde_json::Map::new();
+        head.insert("about".to_owned(), about(wish).into());
+        let text = serde_json::to_string_pretty(&report::json(&parts, head))?;
         std::fs::write(path, text + "\n")?;
+    }
+    if let Some(path) = &wish.svg {
+        std::fs::write(path, svg::picture(&parts[0], &about(wish)))?;
     }
     Ok(if tally.missing > 0 {
         eprintln!("{} lines could not be measured", tally.missing);
@@ -233,7 +252,7 @@ fn bench(wish: &Wish) -> Result<ExitCode> {
 }
 
 fn main() -> ExitCode {
-    let done = match parse(std::env::args().skip(1)) {
+    let done = match Wish::read(std::env::args().skip(1)) {
         Ok(Some(wish)) => bench(&wish),
         Ok(None) => Ok(ExitCode::SUCCESS),
         Err(e) => Err(e),

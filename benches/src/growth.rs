@@ -1,200 +1,264 @@
-//! What must not grow: the cost of what is new as the table grows and as more sites become known,
-//! and the bookkeeping as the same rows are written again and again.
+//! What must not grow: the cost of what is new as the table grows, as more sites become known and
+//! as the same rows are written again and again; and the bookkeeping.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
+use rusqlite::types::Value;
 
-use crate::changesets::{CHUNK_BYTES, nothing_new};
-use crate::data::{Random, rows};
-use crate::rowwise::{INSERT, SINCE, db_version, expect};
-use crate::run::{Run, duel};
+use crate::clock::{Spent, timed, timed_times};
+use crate::data::{Random, Row, Shape};
+use crate::exchange::{INSERT, nothing_new};
+use crate::run::{Run, Sides, two_columns};
 use crate::sheet::{Goal, Sheet, Work};
-use crate::side::{self, Key, Lib, Result, TXN_ROWS};
+use crate::side::{self, Db, Result, Side, TXN_ROWS, expect};
 
 const FLAT: Goal = Goal::Growth(1.3);
 
-pub const PLAIN_WRITE: Work = Work("rows: plain SQLite's one-row write", Goal::Shown);
-pub const WRITE: Work = Work("rows: one-row write", FLAT);
-pub const PULL_ROWS: Work = Work("rows: pull what is new, as rows", FLAT);
-pub const POLL_ROWS: Work = Work("rows: poll, nothing new, as rows", FLAT);
-pub const PULL_SET: Work = Work("rows: pull what is new, as a changeset", FLAT);
-pub const POLL_SET: Work = Work("rows: poll, nothing new, by vector", FLAT);
+/// The work that is done on a small and on a large database.
+macro_rules! works {
+    ($what:literal) => {
+        Works {
+            write: Work(concat!($what, "one-row write"), FLAT),
+            pull_rows: Work(concat!($what, "pull what is new, as rows"), FLAT),
+            poll_rows: Work(concat!($what, "poll, nothing new, as rows"), FLAT),
+            apply_rows: Work(concat!($what, "apply what is new, as rows"), FLAT),
+            pull_set: Work(concat!($what, "pull what is new, as a changeset"), FLAT),
+            poll_set: Work(concat!($what, "poll, nothing new, by vector"), FLAT),
+            apply_set: Work(concat!($what, "apply what is new, as changesets"), FLAT),
+        }
+    };
+}
 
-/// A database of some size, in use.
-struct Sized {
-    conn: Connection,
+struct Works {
+    write: Work,
+    pull_rows: Work,
+    poll_rows: Work,
+    apply_rows: Work,
+    pull_set: Work,
+    poll_set: Work,
+    apply_set: Work,
+}
+
+impl Works {
+    const fn all(&self) -> [Work; 7] {
+        let Self { write, pull_rows, poll_rows, apply_rows, pull_set, poll_set, apply_set } = *self;
+        [write, pull_rows, poll_rows, apply_rows, pull_set, poll_set, apply_set]
+    }
+}
+
+const ROWS: Works = works!("rows: ");
+const SITES: Works = works!("sites: ");
+const VERSIONS: Works = works!("versions: ");
+
+pub const PLAIN_WRITE: Work = Work("rows: plain SQLite's one-row write", Goal::Shown);
+pub const BY_ROWS: [Work; 7] = ROWS.all();
+pub const BY_SITES: [Work; 7] = SITES.all();
+pub const BY_VERSIONS: [Work; 7] = VERSIONS.all();
+
+/// How far the databases of this file grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Growth {
+    pub rows: usize,
+    pub sites: usize,
+    /// How often each of 1,000 rows is written.
+    pub versions: usize,
+}
+
+impl Growth {
+    pub const QUICK: Self = Self { rows: 100_000, sites: 1_000, versions: 100 };
+    pub const USUAL: Self = Self { rows: 1_000_000, sites: 1_000, versions: 1_000 };
+    pub const HUGE: Self = Self { rows: 10_000_000, sites: 1_000, versions: 10_000 };
+}
+
+/// The small number of rows, and those that are rewritten.
+pub const FEW: usize = 10_000;
+pub const REWRITTEN: usize = 1_000;
+
+/// A database of some size, in use: where a reader stood before and after the last 100 rows, and a
+/// file that sends new ones.
+pub struct Sized {
+    pub db: Db,
+    next: usize,
+    marks: [i64; 2],
+    vectors: [String; 2],
+    sender: Option<Sender>,
+}
+
+struct Sender {
+    db: Db,
     next: usize,
 }
 
 impl Sized {
-    fn new(path: PathBuf, lib: Lib<'_>, n: usize) -> Result<Self> {
-        let conn = side::create(&path, lib, Key::Int)?;
-        for from in (0..n).step_by(10_000) {
-            side::insert(&conn, Key::Int, &rows(from + 1, 10_000.min(n - from)), TXN_ROWS)?;
+    pub fn new(side: &Side, path: &Path, rows: usize) -> Result<Self> {
+        let db = Db::create(side, path, &Shape::usual(rows))?;
+        for from in (0..rows).step_by(TXN_ROWS) {
+            db.insert(&db.shape.rows(from + 1, TXN_ROWS.min(rows - from)), TXN_ROWS)?;
         }
-        side::size(&conn, &path)?;
-        Ok(Self { conn, next: n + 1 })
-    }
-
-    /// One that is there already.
-    fn again(path: &Path, lib: Lib<'_>) -> Result<Self> {
-        let conn = side::open(path, lib)?;
-        let last: i64 = conn.query_row("SELECT max(id) FROM t", [], |r| r.get(0))?;
-        Ok(Self { conn, next: last as usize + 1 })
+        db.size()?;
+        Ok(Self { db, next: rows + 1, marks: [0; 2], vectors: Default::default(), sender: None })
     }
 
     /// Inserts rows, `per` to a transaction.
     fn add(&mut self, n: usize, per: usize) -> Result<()> {
-        let new = rows(self.next, n);
+        let new = self.db.shape.rows(self.next, n);
         self.next += n;
-        side::insert(&self.conn, Key::Int, &new, per)
+        self.db.insert(&new, per)
+    }
+
+    /// Inserts 100 rows and notes where a reader stands before and after.
+    fn news(&mut self) -> Result<()> {
+        let (mark, vector) = (self.db.mark()?, self.db.vector()?);
+        self.add(NEWS, NEWS)?;
+        self.marks = [mark, self.db.mark()?];
+        self.vectors = [vector, self.db.vector()?];
+        Ok(())
+    }
+
+    fn has_sender(&mut self) -> Result<()> {
+        let path = self.db.path.with_extension("sender.db");
+        let db = Db::create(&self.db.side, &path, &self.db.shape)?;
+        self.sender = Some(Sender { db, next: SENDER_KEYS });
+        Ok(())
+    }
+
+    /// Applies 100 new rows of the sender; only that is timed.
+    fn apply(&self, sender: &mut Sender, by_rows: bool) -> Result<Spent> {
+        let rows = self.db.shape.rows(sender.next, NEWS);
+        sender.next += NEWS;
+        sender.db.insert(&rows, NEWS)?;
+        if by_rows {
+            let parcel = sender.db.parcel(sender.db.mark()?, &rows)?;
+            return timed(|| self.db.take(&parcel));
+        }
+        let blob = sender.db.changeset(&self.db.vector()?)?.ok_or("nothing was new")?;
+        timed(|| self.db.apply(&blob))
+    }
+
+    fn applies(&mut self, by_rows: bool) -> Result<Spent> {
+        let mut sender = self.sender.take().ok_or("no sender")?;
+        let spent = self.apply(&mut sender, by_rows);
+        self.sender = Some(sender);
+        spent
     }
 }
 
-/// The two numbers of rows.
-pub fn sizes(quick: bool) -> (usize, usize) {
-    (10_000, if quick { 100_000 } else { 1_000_000 })
+/// Rows that are new, and the first key that a sender gives.
+const NEWS: usize = 100;
+const SENDER_KEYS: usize = 1_000_000_000;
+
+fn write(sheet: &mut Sheet, rounds: usize, sides: &mut Sides<Sized>, work: Work) {
+    let (steps, each) = (20, 25);
+    for _ in 0..rounds {
+        let turns = sides.turns(steps, |s, _| timed(|| s.add(each, 1)));
+        sheet.round(work, steps * each, two_columns(turns));
+    }
+}
+
+/// Everything that has to stay as it is, on the small database and on the large one.
+fn measure(run: &Run, sheet: &mut Sheet, small: Sized, large: Sized, works: &Works) {
+    let mut sides = Sides::two(small, large);
+    write(sheet, run.rounds, &mut sides, works.write);
+    sides.tell(Sized::news);
+    sides.tell(Sized::has_sender);
+    for _ in 0..run.rounds {
+        let mut put = |work, units, turns| sheet.round(work, units, two_columns(turns));
+        let turns = sides.turns(100, |s, _| {
+            timed(|| expect("what is new", s.db.since(s.marks[0])?, s.db.news(NEWS, 1)))
+        });
+        put(works.pull_rows, 100 * NEWS, turns);
+        let turns = sides
+            .turns(20, |s, _| timed_times(100, || expect("the poll", s.db.since(s.marks[1])?, 0)));
+        put(works.poll_rows, 20 * 100, turns);
+        let turns = sides.turns(100, |s, _| {
+            timed(|| s.db.changeset(&s.vectors[0])?.map(drop).ok_or("nothing was new".into()))
+        });
+        put(works.pull_set, 100 * NEWS, turns);
+        let turns = sides.turns(20, |s, _| timed_times(100, || nothing_new(&s.db, &s.vectors[1])));
+        put(works.poll_set, 20 * 100, turns);
+    }
+    for _ in 0..run.rounds {
+        let mut put = |work, turns| sheet.round(work, 10 * NEWS, two_columns(turns));
+        put(works.apply_rows, sides.turns(10, |s, _| s.applies(true)));
+        put(works.apply_set, sides.turns(10, |s, _| s.applies(false)));
+    }
+}
+
+pub fn plain_by_rows(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    let (plain, path) = (run.plain(), run.path("large-plain.db"));
+    let small = Sized::new(plain, &run.path("small-plain.db"), FEW)?;
+    let large = Sized::new(plain, &path, run.growth.rows)?;
+    write(sheet, run.rounds, &mut Sides::two(small, large), PLAIN_WRITE);
+    side::remove(&path);
+    Ok(())
 }
 
 pub fn by_rows(run: &Run, sheet: &mut Sheet) -> Result<()> {
-    let (few, many) = sizes(run.quick);
-    let small = Sized::new(run.path("small-plain.db"), None, few)?;
-    let large = Sized::new(run.path("large-plain.db"), None, many)?;
-    writes(run, sheet, PLAIN_WRITE.0, small, large)?;
-    for suffix in ["plain.db", "plain.db-wal", "plain.db-shm"] {
-        let _ = std::fs::remove_file(run.path(&format!("large-{suffix}")));
-    }
-    let small = Sized::new(run.path("small.db"), run.lib(), few)?;
-    let large = Sized::new(run.path("large.db"), run.lib(), many)?;
-    let (small, large) = writes(run, sheet, WRITE.0, small, large)?;
-    as_rows(run, sheet, small, large, (PULL_ROWS.0, POLL_ROWS.0))?;
-    let small = Sized::again(&run.path("small.db"), run.lib())?;
-    let large = Sized::again(&run.path("large.db"), run.lib())?;
-    as_sets(run, sheet, small, large)
-}
-
-fn writes(
-    run: &Run,
-    sheet: &mut Sheet,
-    name: &'static str,
-    mut small: Sized,
-    mut large: Sized,
-) -> Result<(Sized, Sized)> {
-    for _ in 0..run.rounds {
-        let (steps, each) = (20, 25);
-        let pair = duel(steps, |_| small.add(each, 1), |_| large.add(each, 1))?;
-        sheet.round(name, steps * each, pair);
-    }
-    Ok((small, large))
-}
-
-/// 100 new rows, read through `crsql_changes`; and the question when nothing is new.
-fn as_rows(
-    run: &Run,
-    sheet: &mut Sheet,
-    mut small: Sized,
-    mut large: Sized,
-    (pull, poll): (&'static str, &'static str),
-) -> Result<()> {
-    let since = [db_version(&small.conn)?, db_version(&large.conn)?];
-    small.add(100, 100)?;
-    large.add(100, 100)?;
-    let read = |conn: &Connection, since: i64, rows: usize, times: usize| -> Result<()> {
-        for _ in 0..times {
-            expect("what is new", side::drain(conn, SINCE, [since])?.0, rows)?;
-        }
-        Ok(())
-    };
-    for _ in 0..run.rounds {
-        let pair = duel(
-            100,
-            |_| read(&small.conn, since[0], 600, 1),
-            |_| read(&large.conn, since[1], 600, 1),
-        )?;
-        sheet.round(pull, 100 * 100, pair);
-        let pair = duel(
-            20,
-            |_| read(&small.conn, since[0] + 1, 0, 100),
-            |_| read(&large.conn, since[1] + 1, 0, 100),
-        )?;
-        sheet.round(poll, 20 * 100, pair);
-    }
+    let small = Sized::new(run.crsql(), &run.path("small.db"), FEW)?;
+    let large = Sized::new(run.crsql(), &run.path("large.db"), run.growth.rows)?;
+    measure(run, sheet, small, large, &ROWS);
     Ok(())
 }
 
-fn as_sets(run: &Run, sheet: &mut Sheet, mut small: Sized, mut large: Sized) -> Result<()> {
-    let before = [side::vector(&small.conn)?, side::vector(&large.conn)?];
-    small.add(100, 100)?;
-    large.add(100, 100)?;
-    let after = [side::vector(&small.conn)?, side::vector(&large.conn)?];
-    let pull = |conn: &Connection, vector: &str| -> Result<()> {
-        let blob = side::changeset(conn, vector, CHUNK_BYTES)?;
-        blob.map(|_| ()).ok_or("nothing was new".into())
-    };
-    let poll = |conn: &Connection, vector: &str| -> Result<()> {
-        (0..100).try_for_each(|_| nothing_new(conn, vector))
-    };
-    for _ in 0..run.rounds {
-        let pair = duel(100, |_| pull(&small.conn, &before[0]), |_| pull(&large.conn, &before[1]))?;
-        sheet.round(PULL_SET.0, 100 * 100, pair);
-        let pair = duel(20, |_| poll(&small.conn, &after[0]), |_| poll(&large.conn, &after[1]))?;
-        sheet.round(POLL_SET.0, 20 * 100, pair);
-    }
-    Ok(())
-}
-
-pub const SITES: usize = 200;
-pub const SITES_WRITE: Work = Work("sites: one-row write", FLAT);
-pub const SITES_PULL: Work = Work("sites: pull what is new, as rows", FLAT);
-pub const SITES_POLL: Work = Work("sites: poll, nothing new, as rows", FLAT);
-
-/// The same with one site in the file, and with 200: all but the first came in row by row.
+/// With one site in the file, and with many: all but the first came in row by row.
 pub fn by_sites(run: &Run, sheet: &mut Sheet) -> Result<()> {
-    let small = Sized::new(run.path("one-site.db"), run.lib(), 10_000)?;
-    let large = Sized::new(run.path("many-sites.db"), run.lib(), 10_000)?;
+    let small = Sized::new(run.crsql(), &run.path("one-site.db"), FEW)?;
+    let large = Sized::new(run.crsql(), &run.path("many-sites.db"), FEW)?;
     let mut random = Random::new(7);
-    let stamp: i64 =
-        large.conn.query_row("SELECT max(col_version) FROM crsql_changes", [], |r| r.get(0))?;
-    let mut stmt = large.conn.prepare(INSERT)?;
-    for i in 1..SITES {
+    let of = "SELECT max(col_version) FROM crsql_changes";
+    let stamp: i64 = large.db.conn.query_row(of, [], |r| r.get(0))?;
+    let mut stmt = large.db.conn.prepare(INSERT)?;
+    large.db.conn.execute_batch("BEGIN")?;
+    for i in 1..run.growth.sites {
         let id = 50_000_000 + i as u32;
         let mut pk = vec![1, 4 << 3 | 1];
         pk.extend_from_slice(&id.to_be_bytes());
-        let site = random.site();
-        stmt.execute(params!["t", pk, "a", i as i64, stamp, 1, site, 1, 0])?;
+        stmt.execute(params!["t", pk, "a", i as i64, stamp, 1, random.site(), 1, 0])?;
     }
+    large.db.conn.execute_batch("COMMIT")?;
     drop(stmt);
-    expect("many sites", side::count(&large.conn)?, 10_000 + SITES - 1)?;
-    let (small, large) = writes(run, sheet, SITES_WRITE.0, small, large)?;
-    as_rows(run, sheet, small, large, (SITES_PULL.0, SITES_POLL.0))
+    expect("many sites", large.db.count()?, FEW + run.growth.sites - 1)?;
+    measure(run, sheet, small, large, &SITES);
+    Ok(())
 }
 
-pub const REWRITTEN: Work = Work("file: 1,000 rows rewritten 200 times, to 20 times", FLAT);
-pub const REWRITTEN_ONE: Work = Work("file: 100 rows so, one to a transaction", FLAT);
+/// After one version of each row, and after very many.
+pub fn by_versions(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    let small = Sized::new(run.crsql(), &run.path("one-version.db"), REWRITTEN)?;
+    let large = Sized::new(run.crsql(), &run.path("many-versions.db"), REWRITTEN)?;
+    for version in 1..run.growth.versions {
+        rewrite(&large.db, version, TXN_ROWS)?;
+    }
+    measure(run, sheet, small, large, &VERSIONS);
+    Ok(())
+}
+
+/// Writes every row of the database once more.
+fn rewrite(db: &Db, version: usize, per: usize) -> Result<()> {
+    let row = |id: usize| Row {
+        key: Value::Integer(id as i64),
+        values: vec![Value::Integer((version * 1000 + id) as i64)],
+    };
+    let rows: Vec<Row> = (1..=db.shape.rows).map(row).collect();
+    db.update(&rows, &[0], per)
+}
+
+pub const FILE: Work = Work("file: 1,000 rows rewritten 200 times, to 20 times", FLAT);
+pub const FILE_ONE: Work = Work("file: 100 rows so, one to a transaction", FLAT);
 
 /// How large the file is after the same rows were written many times, to after a few.
-pub fn rewritten(run: &Run, sheet: &mut Sheet) -> Result<()> {
-    rewrite(run, sheet, REWRITTEN.0, 1000, 1000)?;
-    rewrite(run, sheet, REWRITTEN_ONE.0, 100, 1)
-}
-
-fn rewrite(run: &Run, sheet: &mut Sheet, name: &'static str, n: usize, per: usize) -> Result<()> {
-    let path = run.path("rewritten.db");
-    let conn = side::create(&path, run.lib(), Key::Int)?;
-    side::insert(&conn, Key::Int, &rows(1, n), TXN_ROWS)?;
-    let ids: Vec<i64> = (1..=n as i64).collect();
-    let mut stmt = conn.prepare("UPDATE t SET a = ?2 WHERE id = ?1")?;
-    let mut few = 0.0;
-    for time in 1..=200 {
-        side::in_transactions(&conn, &ids, per, |id| {
-            stmt.execute(params![id, time * 1000 + id])?;
-            Ok(())
-        })?;
-        if time == 20 {
-            few = side::size(&conn, &path)? as f64;
+pub fn file(run: &Run, sheet: &mut Sheet) -> Result<()> {
+    for (work, rows, per) in [(FILE, 1000, TXN_ROWS), (FILE_ONE, 100, 1)] {
+        let db = Sized::new(run.crsql(), &run.path("rewritten.db"), rows)?.db;
+        let mut few = 0;
+        for version in 1..=200 {
+            rewrite(&db, version, per)?;
+            if version == 20 {
+                few = db.size()?;
+            }
         }
+        sheet.bytes(work, two_columns(vec![Ok(few as f64), Ok(db.size()? as f64)]));
     }
-    sheet.bytes(name, few, side::size(&conn, &path)? as f64);
     Ok(())
 }

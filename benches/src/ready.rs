@@ -6,48 +6,32 @@ use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
     Context, CreateVTab, Filters, IndexInfo, Inserts, Module, UpdateVTab, Updates, VTab,
     VTabConnection, VTabCursor, VTabKind,
 };
 use rusqlite::{Connection, ffi};
 
-use crate::rowwise::NINE;
+use crate::exchange::{Change, NINE};
 use crate::run::Run;
-use crate::side::{self, Result};
+use crate::side::{Db, Result};
 
-/// What `crsql_changes` gave, a value after the other.
-type Rows = Arc<Vec<[Value; 9]>>;
+/// What `crsql_changes` gave.
+type Rows = Arc<Vec<Change>>;
 
-/// A connection with the plain table `changes` and the virtual table `ready`.
-pub fn connection(run: &Run, from: &Connection, sql: &str, before: i64) -> Result<Connection> {
-    let path = run.path("ready.db");
-    side::remove(&path);
-    let conn = side::open(&path, None)?;
-    conn.pragma_update(None, "journal_mode", "WAL")?;
-    conn.execute_batch(&format!("CREATE TABLE changes({NINE})"))?;
-    let mut read = from.prepare(sql)?;
-    let mut rows = read.query([before])?;
-    let mut put =
-        conn.prepare("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-    let mut ready = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut values = [const { Value::Null }; 9];
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = row.get(i)?;
-        }
-        put.execute(rusqlite::params_from_iter(&values))?;
-        ready.push(values);
-    }
-    drop(put);
-    has_ready(&conn, ready)?;
-    Ok(conn)
+/// A database with the plain table `changes` and the virtual table `ready`.
+pub fn database(run: &Run, changes: Vec<Change>) -> Result<Db> {
+    let db = run.fresh(run.plain(), "ready")?;
+    db.conn.execute_batch(&format!("CREATE TABLE changes({NINE})"))?;
+    db.take_changes("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", &changes)?;
+    has_ready(&db.conn, changes)?;
+    Ok(db)
 }
 
 /// Gives a connection the virtual table `ready`, which hands these rows over and forgets what is
 /// inserted.
-pub fn has_ready(conn: &Connection, rows: Vec<[Value; 9]>) -> Result<()> {
+pub fn has_ready(conn: &Connection, rows: Vec<Change>) -> Result<()> {
     const MODULE: Module<'_, Ready> = Module::update_module();
     Ok(conn.create_module(c"ready", &MODULE, Some(Arc::new(rows)))?)
 }

@@ -1,78 +1,122 @@
-//! The sheet as a table for people and as JSON for programs.
+//! The sheets as tables for people and as JSON for programs.
 
 use serde_json::{Map, Value, json};
 
-use crate::sheet::{Goal, Outcome, Sheet, Work};
+use crate::sheet::{BASE, Goal, Line, OURS, Sheet, Spread, Stands, Work};
+
+/// Lines that are told together, under a heading.
+pub struct Part {
+    pub title: String,
+    /// The names of the columns, as many as the cells of a line.
+    pub columns: Vec<String>,
+    pub works: Vec<Work>,
+    pub sheet: Sheet,
+}
+
+impl Part {
+    /// The lines that were asked for.
+    pub fn lines(&self) -> impl Iterator<Item = (Work, &Line)> {
+        self.works.iter().filter_map(|work| Some((*work, self.sheet.get(*work)?)))
+    }
+
+    /// The columns beside plain SQLite and crsql.
+    fn others(&self) -> impl Iterator<Item = (usize, &String)> {
+        let named = |(i, name): &(usize, &String)| *i != BASE && *i != OURS && !name.is_empty();
+        self.columns.iter().enumerate().filter(named)
+    }
+}
 
 /// How the run went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Lines that reach their goal.
-    pub reached: usize,
-    /// Lines above the goal and within what is let pass.
-    pub near: usize,
-    /// Lines above that.
+    reached: usize,
+    within: usize,
     pub beyond: usize,
-    /// Lines without a goal.
-    pub shown: usize,
-    /// Lines that could not be measured.
+    no_goal: usize,
+    /// Lines that crsql or plain SQLite could not do.
     pub missing: usize,
 }
 
 impl Tally {
-    fn count(&mut self, work: Work, outcome: &Outcome) -> &'static str {
-        let Some(figure) = outcome.figure(work.1) else {
-            self.missing += 1;
-            return "";
+    fn count(&mut self, stands: Stands) -> &'static str {
+        let (count, word) = match stands {
+            Stands::Reached => (&mut self.reached, "reached"),
+            Stands::Within => (&mut self.within, "within"),
+            Stands::Beyond => (&mut self.beyond, "BEYOND"),
+            Stands::NoGoal => (&mut self.no_goal, "-"),
+            Stands::NotMeasured => (&mut self.missing, ""),
         };
-        let (Some(goal), Some(limit)) = (work.1.figure(), work.1.limit()) else {
-            self.shown += 1;
-            return "-";
-        };
-        if figure <= goal {
-            self.reached += 1;
-            "reached"
-        } else if figure <= limit {
-            self.near += 1;
-            "within"
-        } else {
-            self.beyond += 1;
-            "BEYOND"
-        }
+        *count += 1;
+        word
+    }
+
+    /// The last lines: how many of what.
+    pub fn print(&self) {
+        let Self { reached, within, beyond, no_goal, missing } = self;
+        let all = reached + within + beyond + no_goal + missing;
+        println!(
+            "\n{all} lines: {reached} reach the goal, {within} within what is let pass, {beyond} \
+             beyond, {no_goal} without a goal, {missing} not measured"
+        );
     }
 }
 
 const WIDTH: usize = 50;
 
-/// Prints one part of the sheet under a heading; `small` and `large` name the two sides.
-pub fn print(sheet: &Sheet, works: &[Work], heads: [&str; 3], tally: &mut Tally) {
-    let [title, small, large] = heads;
-    println!(
-        "\n{title:WIDTH$} | {small:>10} | {large:>10} | {:>6} {:>13} | {:>5} | stands",
-        "ratio", "(min..max)", "goal"
+/// Prints a part: plain SQLite, crsql and how they stand; then the ratios of the other sides.
+pub fn print(part: &Part, tally: &mut Tally) {
+    if part.lines().next().is_none() {
+        return;
+    }
+    let (base, ours) = (&part.columns[BASE], &part.columns[OURS]);
+    let mut head = format!(
+        "{:WIDTH$} | {base:>10} | {ours:>12} | {:>6} {:>15} | {:>6} | {:>6} | {:>5} | {:7}",
+        part.title, "ratio", "(min..max)", "wall", "MiB", "goal", "stands"
     );
-    println!("{}", "-".repeat(WIDTH + 65));
-    for work in works {
-        let Work(name, goal) = *work;
-        let Some(outcome) = sheet.get(name) else { continue };
-        let verdict = tally.count(*work, outcome);
-        let aim = goal.figure().map_or("-".to_owned(), number);
-        match (outcome, outcome.sides(), outcome.ratio()) {
-            (Outcome::Missing(f), ..) => println!("{name:WIDTH$} | not available: {f}"),
-            (Outcome::Failed(why), ..) => println!("{name:WIDTH$} | FAILED: {why}"),
-            (_, Some((a, b)), Some(r)) => println!(
-                "{name:WIDTH$} | {:>10} | {:>10} | {:>6.2} {:>13} | {aim:>5} | {verdict}",
-                number(a),
-                number(b),
-                r.median,
-                format!("({:.2}..{:.2})", r.min, r.max),
-            ),
-            _ => println!("{name:WIDTH$} | FAILED: it gave no figure"),
+    for (_, name) in part.others() {
+        head += &format!(" | {name:>8}");
+    }
+    println!("\n{head}\n{}", "-".repeat(head.len()));
+    for (work, line) in part.lines() {
+        let stands = tally.count(work.1.stands(line.figure(work.1)));
+        let figures = [line.amount(BASE), line.amount(OURS)];
+        let text = match (figures, line.ratio(OURS, |s| s.cpu)) {
+            ([Some(base), Some(ours)], Some(ratio)) => figures_of(work.1, line, base, ours, ratio),
+            _ => line.error(OURS).or(line.error(BASE)).unwrap_or("it gave no figure").to_owned(),
+        };
+        let mut text = format!("{:WIDTH$} | {text} | {stands:7}", work.0);
+        for (side, _) in part.others() {
+            text += &format!(" | {:>8}", other(line, side));
         }
+        println!("{}", text.trim_end());
     }
 }
 
-fn number(n: f64) -> String {
+fn figures_of(goal: Goal, line: &Line, base: f64, ours: f64, ratio: Spread) -> String {
+    let wall = line.ratio(OURS, |s| s.wall).filter(|_| line.heap(OURS).is_some());
+    let wall = wall.map_or("-".to_owned(), |r| format!("{:.2}", r.median));
+    let heap = line.heap(OURS).map_or("-".to_owned(), |b| format!("{:.1}", b as f64 / MIB));
+    let goal = goal.figure().map_or("-".to_owned(), number);
+    let spread = format!("({:.2}..{:.2})", ratio.min, ratio.max);
+    format!(
+        "{:>10} | {:>12} | {:>6.2} {spread:>15} | {wall:>6} | {heap:>6} | {goal:>5}",
+        number(base),
+        number(ours),
+        ratio.median
+    )
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn other(line: &Line, side: usize) -> String {
+    match (line.ratio(side, |s| s.cpu), line.error(side)) {
+        (Some(ratio), _) => format!("{:.2}", ratio.median),
+        (None, Some(why)) => why.to_owned(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+pub fn number(n: f64) -> String {
     let digits = if n >= 1000.0 { 0 } else { 2 };
     let text = format!("{n:.digits$}");
     match text.strip_suffix(".00") {
@@ -81,50 +125,47 @@ fn number(n: f64) -> String {
     }
 }
 
-/// The last lines: how many of what.
-pub fn print_tally(t: &Tally) {
-    let all = t.reached + t.near + t.beyond + t.shown + t.missing;
-    println!(
-        "\n{all} lines: {} reach the goal, {} within what is let pass, {} beyond, {} without a \
-         goal, \
-         {} not measured",
-        t.reached, t.near, t.beyond, t.shown, t.missing
-    );
+/// All parts.
+pub fn json(parts: &[Part], mut about: Map<String, Value>) -> Value {
+    let part = |part: &Part| {
+        let lines: Vec<Value> =
+            part.lines().map(|(work, line)| of_line(part, work, line)).collect();
+        json!({"title": part.title, "lines": lines})
+    };
+    about.insert("parts".to_owned(), parts.iter().map(part).collect());
+    Value::Object(about)
 }
 
-/// The whole sheet.
-pub fn json(sheet: &Sheet, works: &[Work], about: Map<String, Value>) -> Value {
-    let lines = works.iter().filter_map(|w| {
-        let outcome = sheet.get(w.0)?;
-        Some(line(*w, outcome))
-    });
-    let mut out = about;
-    out.insert("lines".to_owned(), lines.collect());
-    Value::Object(out)
-}
-
-fn line(work: Work, outcome: &Outcome) -> Value {
+fn of_line(part: &Part, work: Work, line: &Line) -> Value {
     let Work(name, goal) = work;
     let kind = match goal {
-        Goal::Times(_) | Goal::Shown => "times",
+        Goal::Times(_) | Goal::Same | Goal::Shown => "times",
         Goal::Size(_) => "size",
         Goal::Bytes(_) => "bytes",
         Goal::Growth(_) => "growth",
     };
-    let error = match outcome {
-        Outcome::Missing(f) => Some(format!("not available: {f}")),
-        Outcome::Failed(why) => Some(why.clone()),
-        _ => None,
-    };
-    let spread = |r: crate::sheet::Spread| json!({"median": r.median, "min": r.min, "max": r.max});
+    let sides = part.columns.iter().enumerate().filter(|(_, name)| !name.is_empty());
+    let sides: Map<String, Value> =
+        sides.map(|(at, name)| (name.clone(), of_side(line, at))).collect();
+    let stands = format!("{:?}", goal.stands(line.figure(goal)));
     json!({
         "work": name,
         "kind": kind,
         "goal": goal.figure(),
         "limit": goal.limit(),
-        "sides": outcome.sides().map(|(a, b)| json!([a, b])),
-        "ratio": outcome.ratio().map(spread),
-        "wall_ratio": outcome.wall_ratio().map(spread),
-        "error": error,
+        "stands": stands,
+        "units": line.units,
+        "sides": sides,
+    })
+}
+
+fn of_side(line: &Line, side: usize) -> Value {
+    let spread = |r: Spread| json!({"median": r.median, "min": r.min, "max": r.max});
+    json!({
+        "amount": line.amount(side),
+        "ratio": line.ratio(side, |s| s.cpu).map(spread),
+        "wall_ratio": line.ratio(side, |s| s.wall).map(spread),
+        "heap_bytes": line.heap(side),
+        "error": line.error(side),
     })
 }
