@@ -10,14 +10,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rusqlite::{Connection, params};
-
-use crate::data::{Row, distinct_ids, random_writes, rows};
-use crate::side::{self, Key, Result, TXN_ROWS, in_transactions};
+use crate::data::{Key, Shape};
+use crate::exchange::nothing_new;
+use crate::side::{Db, Result, Side, TXN_ROWS};
 
 /// Rows that are measured, and rows that are in the table before where an operation needs some.
 const ROWS: usize = 2_000;
 const BEFORE: usize = 10_000;
+/// Calls that are measured, and rows that are new to a pull of the last ones.
+const CALLS: usize = 100;
+const LAST: usize = 100;
 
 /// How much more a count may be than the one that is kept: three in a hundred.
 const LET_PASS: f64 = 1.03;
@@ -26,37 +28,46 @@ const LET_PASS: f64 = 1.03;
 struct Op(&'static str, bool, fn(&Place) -> Result<usize>);
 
 const OPS: &[Op] = &[
-    Op("insert", true, insert),
-    Op("insert-uuid", true, insert_uuid),
-    Op("insert-one", true, insert_one),
-    Op("update-1", true, update_1),
+    Op("insert", true, |p| insert(p, Key::Int, TXN_ROWS)),
+    Op("insert-uuid", true, |p| insert(p, Key::Uuid, TXN_ROWS)),
+    Op("insert-one", true, |p| insert(p, Key::Int, 1)),
+    Op("insert-elsewhere", true, insert_elsewhere),
+    Op("update-1", true, |p| update(p, &[0])),
+    Op("update-3", true, |p| update(p, &[0, 2, 3])),
     Op("delete", true, delete),
     Op("scan", true, scan),
-    Op("pull-rows", false, pull_rows),
-    Op("pull-changeset", false, pull_changeset),
+    Op("pull-rows", true, |p| pull_rows(p, ROWS, 0)),
+    Op("pull-rows-last", true, |p| pull_rows(p, BEFORE, LAST)),
+    Op("poll-rows", true, poll_rows),
+    Op("pull-changeset", false, |p| pull_changeset(p, ROWS, 0)),
+    Op("pull-changeset-last", false, |p| pull_changeset(p, BEFORE, LAST)),
     Op("poll", false, poll),
-    Op("apply-rows", false, apply_rows),
-    Op("apply-changeset", false, apply_changeset),
-    Op("apply-again", false, apply_again),
+    Op("apply-rows", true, apply_rows),
+    Op("apply-changeset", false, |p| apply_changeset(p, false)),
+    Op("apply-again", false, |p| apply_changeset(p, true)),
+    Op("live", false, live),
     Op("open", true, open),
     Op("first-write", true, first_write),
 ];
 
-/// Where an operation finds its files and the library; without one it is the plain side.
+/// Where an operation finds its files, and whose they are.
 struct Place {
     dir: PathBuf,
-    lib: Option<PathBuf>,
+    side: Side,
 }
 
 impl Place {
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+    /// A database with so many rows.
+    fn create(&self, name: &str, key: Key, rows: usize) -> Result<Db> {
+        let shape = Shape { key, ..Shape::usual(rows) };
+        let db = Db::create(&self.side, &self.dir.join(name), &shape)?;
+        db.insert(&shape.rows(1, rows), TXN_ROWS)?;
+        Ok(db)
     }
 
-    fn create(&self, name: &str, key: Key, data: &[Row]) -> Result<Connection> {
-        let db = side::create(&self.path(name), self.lib.as_deref(), key)?;
-        side::insert(&db, key, data, TXN_ROWS)?;
-        Ok(db)
+    /// One with rows, and an empty one beside it.
+    fn two(&self) -> Result<[Db; 2]> {
+        Ok([self.create("from.db", Key::Int, ROWS)?, self.create("to.db", Key::Int, 0)?])
     }
 }
 
@@ -66,143 +77,132 @@ fn measured(mut work: impl FnMut() -> Result<()>) -> Result<()> {
     std::hint::black_box(work())
 }
 
-fn insert_as(p: &Place, key: Key, per: usize) -> Result<usize> {
-    let db = p.create("t.db", key, &rows(1, BEFORE))?;
-    let data = rows(BEFORE + 1, ROWS);
-    measured(|| side::insert(&db, key, &data, per))?;
+fn insert(p: &Place, key: Key, per: usize) -> Result<usize> {
+    let db = p.create("t.db", key, BEFORE)?;
+    let rows = db.shape.rows(BEFORE + 1, ROWS);
+    measured(|| db.insert(&rows, per))?;
     Ok(ROWS)
 }
 
-fn insert(p: &Place) -> Result<usize> {
-    insert_as(p, Key::Int, TXN_ROWS)
+fn insert_elsewhere(p: &Place) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    db.conn.execute_batch(&db.shape.ddl("u"))?;
+    let rows = db.shape.rows(1, ROWS);
+    measured(|| db.insert_elsewhere(&rows, TXN_ROWS))?;
+    Ok(ROWS)
 }
 
-fn insert_uuid(p: &Place) -> Result<usize> {
-    insert_as(p, Key::Uuid, TXN_ROWS)
-}
-
-fn insert_one(p: &Place) -> Result<usize> {
-    insert_as(p, Key::Int, 1)
-}
-
-fn update_1(p: &Place) -> Result<usize> {
-    let db = p.create("t.db", Key::Int, &rows(1, BEFORE))?;
-    let writes = random_writes(1, ROWS, BEFORE);
-    let mut stmt = db.prepare("UPDATE t SET a = ?2 WHERE id = ?1")?;
-    measured(|| {
-        in_transactions(&db, &writes, TXN_ROWS, |(id, n)| {
-            stmt.execute(params![id, (1 << 29) + n])?;
-            Ok(())
-        })
-    })?;
+fn update(p: &Place, at: &[usize]) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    let rows = db.shape.updates(1, ROWS, at);
+    measured(|| db.update(&rows, at, TXN_ROWS))?;
     Ok(ROWS)
 }
 
 fn delete(p: &Place) -> Result<usize> {
-    let db = p.create("t.db", Key::Int, &rows(1, BEFORE))?;
-    let ids = distinct_ids(1, ROWS, BEFORE);
-    let mut stmt = db.prepare("DELETE FROM t WHERE id = ?1")?;
-    measured(|| {
-        in_transactions(&db, &ids, TXN_ROWS, |id| {
-            stmt.execute([id])?;
-            Ok(())
-        })
-    })?;
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    let keys = db.shape.some_keys(1, ROWS);
+    measured(|| db.delete(&keys))?;
     Ok(ROWS)
 }
 
 fn scan(p: &Place) -> Result<usize> {
-    let db = p.create("t.db", Key::Int, &rows(1, ROWS))?;
-    measured(|| side::drain(&db, "SELECT * FROM t", []).map(drop))?;
+    let db = p.create("t.db", Key::Int, ROWS)?;
+    measured(|| db.scan(ROWS))?;
     Ok(ROWS)
 }
 
-const CHANGES: &str = "SELECT \"table\", pk, cid, val, col_version, db_version, site_id, cl, seq
-                       FROM crsql_changes WHERE db_version > 0";
-
-fn pull_rows(p: &Place) -> Result<usize> {
-    let db = p.create("t.db", Key::Int, &rows(1, ROWS))?;
-    measured(|| side::drain(&db, CHANGES, []).map(drop))?;
-    Ok(ROWS)
+/// What is new since a mark after `before` rows: so many more, or all of them.
+fn pull_rows(p: &Place, before: usize, more: usize) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, before)?;
+    let mark = if more == 0 { 0 } else { db.mark()? };
+    db.insert(&db.shape.rows(before + 1, more), TXN_ROWS)?;
+    measured(|| db.since(mark).map(drop))?;
+    Ok(if more == 0 { before } else { more })
 }
 
-fn pull_changeset(p: &Place) -> Result<usize> {
-    let db = p.create("t.db", Key::Int, &rows(1, ROWS))?;
-    let nothing = "{\"v\":1}";
-    side::changeset(&db, nothing, 1 << 30)?;
-    measured(|| side::changeset(&db, nothing, 1 << 30).map(drop))?;
-    Ok(ROWS)
+fn poll_rows(p: &Place) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    let mark = db.mark()?;
+    db.since(mark)?;
+    measured(|| (0..CALLS).try_for_each(|_| db.since(mark).map(drop)))?;
+    Ok(CALLS)
 }
+
+/// The same by vector.
+fn pull_changeset(p: &Place, before: usize, more: usize) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, before)?;
+    let vector = if more == 0 { NOTHING.to_owned() } else { db.vector()? };
+    db.insert(&db.shape.rows(before + 1, more), TXN_ROWS)?;
+    db.changeset(&vector)?;
+    measured(|| db.changeset(&vector)?.map(drop).ok_or("nothing was new".into()))?;
+    Ok(if more == 0 { before } else { more })
+}
+
+/// The vector of somebody who has seen nothing.
+const NOTHING: &str = "{\"v\":1}";
 
 fn poll(p: &Place) -> Result<usize> {
-    const TIMES: usize = 100;
-    let db = p.create("t.db", Key::Int, &rows(1, BEFORE))?;
-    let vector = side::vector(&db)?;
-    side::changeset(&db, &vector, 1 << 30)?;
-    measured(|| (0..TIMES).try_for_each(|_| side::changeset(&db, &vector, 1 << 30).map(drop)))?;
-    Ok(TIMES)
-}
-
-/// A database with rows, and an empty one beside it.
-fn two(p: &Place) -> Result<[Connection; 2]> {
-    Ok([p.create("from.db", Key::Int, &rows(1, ROWS))?, p.create("to.db", Key::Int, &[])?])
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    let vector = db.vector()?;
+    nothing_new(&db, &vector)?;
+    measured(|| (0..CALLS).try_for_each(|_| nothing_new(&db, &vector)))?;
+    Ok(CALLS)
 }
 
 fn apply_rows(p: &Place) -> Result<usize> {
-    let [from, to] = two(p)?;
-    let mut read = from.prepare(CHANGES)?;
-    let mut changes = read.query([])?;
-    let mut all: Vec<Vec<rusqlite::types::Value>> = Vec::new();
-    while let Some(row) = changes.next()? {
-        all.push((0..9).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?);
+    let [from, to] = p.two()?;
+    let rows = from.shape.rows(1, ROWS);
+    let mark = from.mark()?;
+    let parcels =
+        [from.parcel(mark - 1, &rows[..TXN_ROWS])?, from.parcel(mark, &rows[TXN_ROWS..])?];
+    measured(|| parcels.iter().try_for_each(|parcel| to.take(parcel)))?;
+    Ok(ROWS)
+}
+
+fn apply_changeset(p: &Place, again: bool) -> Result<usize> {
+    let [from, to] = p.two()?;
+    let blob = from.changeset(&to.vector()?)?.ok_or("no changeset")?;
+    if again {
+        to.apply(&blob)?;
     }
-    let sql = "INSERT INTO crsql_changes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let mut stmt = to.prepare(sql)?;
+    measured(|| to.apply(&blob))?;
+    Ok(ROWS)
+}
+
+/// One row at a time: written here, pulled, applied there.
+fn live(p: &Place) -> Result<usize> {
+    let [here, there] = p.two()?;
+    there.apply(&here.changeset(&there.vector()?)?.ok_or("no changeset")?)?;
+    let rows = here.shape.rows(ROWS + 1, CALLS);
     measured(|| {
-        in_transactions(&to, &all, TXN_ROWS * 6, |change| {
-            stmt.execute(rusqlite::params_from_iter(change))?;
-            Ok(())
+        rows.iter().try_for_each(|row| {
+            here.insert(std::slice::from_ref(row), 1)?;
+            there.apply(&here.changeset(&there.vector()?)?.ok_or("no changeset")?)
         })
     })?;
-    Ok(ROWS)
-}
-
-fn apply_changeset(p: &Place) -> Result<usize> {
-    let [from, to] = two(p)?;
-    let blob = side::changeset(&from, &side::vector(&to)?, 1 << 30)?.ok_or("no changeset")?;
-    measured(|| side::apply(&to, &blob).map(drop))?;
-    Ok(ROWS)
-}
-
-fn apply_again(p: &Place) -> Result<usize> {
-    let [from, to] = two(p)?;
-    let blob = side::changeset(&from, &side::vector(&to)?, 1 << 30)?.ok_or("no changeset")?;
-    side::apply(&to, &blob)?;
-    measured(|| side::apply(&to, &blob).map(drop))?;
-    Ok(ROWS)
+    Ok(CALLS)
 }
 
 fn open(p: &Place) -> Result<usize> {
-    p.create("t.db", Key::Int, &rows(1, 10))?;
-    measured(|| {
-        let db = side::open(&p.path("t.db"), p.lib.as_deref())?;
-        side::count(&db).map(drop)
-    })?;
+    let db = p.create("t.db", Key::Int, 10)?;
+    measured(|| Db::open(&p.side, &db.path, &db.shape)?.count().map(drop))?;
     Ok(1)
 }
 
 fn first_write(p: &Place) -> Result<usize> {
-    p.create("t.db", Key::Int, &rows(1, 10))?;
-    let db = side::open(&p.path("t.db"), p.lib.as_deref())?;
-    side::count(&db)?;
-    measured(|| side::insert(&db, Key::Int, &rows(11, 1), 1))?;
+    let path = p.create("t.db", Key::Int, 10)?.path.clone();
+    let db = Db::open(&p.side, &path, &Shape::usual(10))?;
+    db.count()?;
+    let row = db.shape.rows(11, 1);
+    measured(|| db.insert(&row, 1))?;
     Ok(1)
 }
 
 /// Runs one operation, as the process that valgrind watches.
-pub fn one(name: &str, dir: &Path, lib: Option<&Path>) -> Result<()> {
+pub fn one(name: &str, dir: &Path, side: Side) -> Result<()> {
     let op = OPS.iter().find(|op| op.0 == name).ok_or_else(|| format!("no operation {name}"))?;
-    let place = Place { dir: dir.to_owned(), lib: lib.map(Path::to_owned) };
+    let place = Place { dir: dir.to_owned(), side };
     println!("{}", op.2(&place)?);
     Ok(())
 }
@@ -264,7 +264,8 @@ pub fn all(lib: &Path, kept: &Path, bless: bool) -> Result<bool> {
 }
 
 const HEAD: &str = "\
-# Instructions per row, or per call for poll, open and first-write: release build, x86-64 Linux.
+# Instructions per row, or per call for polls, live, open and first-write: release build, x86-64
+# Linux.
 # `make counts` compares; `make counts BLESS=1` writes this file.
 ";
 
