@@ -59,11 +59,13 @@ audit: $(DENY) ## known advisories and yanked crates (reads the network)
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install --root $(TOOLS) --locked cargo-deny
 
-bench: build ## the benchmarks, in full
-	$(BESIDE) benches/Cargo.toml
+bench: build ## the benchmarks in full; PEER="x.so y.so" beside them, MATRIX=1, HUGE=1, SVG=1 for docs/performance.svg
+	$(BESIDE) benches/Cargo.toml -- --json target/bench.json $(patsubst %,--peer %,$(PEER)) \
+		$(if $(MATRIX),--matrix) $(if $(HUGE),--huge) $(if $(SVG),--svg docs/performance.svg)
 
 bench-quick: build ## the benchmarks, small and fast
-	$(BESIDE) benches/Cargo.toml -- --quick
+	$(BESIDE) benches/Cargo.toml -- --quick $(patsubst %,--peer %,$(PEER)) \
+		$(if $(SVG),--svg docs/performance.svg)
 
 counts: build ## instructions per row of each operation, against benches/counts.txt; BLESS=1 keeps them
 	@command -v $(VALGRIND) >/dev/null || { echo "valgrind is missing: install the package valgrind."; exit 1; }

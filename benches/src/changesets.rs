@@ -35,8 +35,8 @@ impl<'a> Exchange<'a> {
             return Err(CANNOT.into());
         }
         Ok(Self {
-            from: run.full(side, "sets-from")?,
-            to: run.fresh(side, "sets-to")?,
+            from: run.full(side)?,
+            to: run.fresh(side, "fresh")?,
             rows: run.data(),
             marks: run.marks(side)?,
             blobs: Vec::new(),
@@ -163,7 +163,7 @@ impl Stand {
 
 pub fn last(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let mut sides = run.each(|side| {
-        let db = run.full(side, "last-set")?;
+        let db = run.full(side)?;
         let before = Stand::of(&db)?;
         db.insert(&run.shape.rows(run.rows() + 1, 100), 100)?;
         let after = Stand::of(&db)?;

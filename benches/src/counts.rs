@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::data::{Key, Shape};
-use crate::exchange::nothing_new;
+use crate::exchange::{NOTHING, nothing_new};
 use crate::side::{Db, Result, Side, TXN_ROWS};
 
 /// Rows that are measured, and rows that are in the table before where an operation needs some.
@@ -138,9 +138,6 @@ fn pull_changeset(p: &Place, before: usize, more: usize) -> Result<usize> {
     measured(|| db.changeset(&vector)?.map(drop).ok_or("nothing was new".into()))?;
     Ok(if more == 0 { before } else { more })
 }
-
-/// The vector of somebody who has seen nothing.
-const NOTHING: &str = "{\"v\":1}";
 
 fn poll(p: &Place) -> Result<usize> {
     let db = p.create("t.db", Key::Int, BEFORE)?;

@@ -181,12 +181,4 @@ impl Random {
             items.swap(i, j);
         }
     }
-
-    /// 16 random bytes.
-    pub fn site(&mut self) -> [u8; 16] {
-        let mut site = [0; 16];
-        site[..8].copy_from_slice(&self.next().to_be_bytes());
-        site[8..].copy_from_slice(&self.next().to_be_bytes());
-        site
-    }
 }

@@ -153,7 +153,10 @@ impl Db {
     }
 }
 
-pub const INSERT: &str = "INSERT INTO crsql_changes
+/// The vector of somebody who has seen nothing.
+pub const NOTHING: &str = "{\"v\":1}";
+
+const INSERT: &str = "INSERT INTO crsql_changes
     (\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 

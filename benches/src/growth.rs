@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use rusqlite::params;
 use rusqlite::types::Value;
 
 use crate::clock::{Spent, timed, timed_times};
-use crate::data::{Random, Row, Shape};
-use crate::exchange::{INSERT, nothing_new};
+use crate::data::{Row, Shape};
+use crate::exchange::{NOTHING, nothing_new};
 use crate::run::{Run, Sides, two_columns};
 use crate::sheet::{Goal, Sheet, Work};
 use crate::side::{self, Db, Result, Side, TXN_ROWS, expect};
@@ -196,29 +195,25 @@ pub fn plain_by_rows(run: &Run, sheet: &mut Sheet) -> Result<()> {
 
 pub fn by_rows(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let small = Sized::new(run.crsql(), &run.path("small.db"), FEW)?;
-    let large = Sized::new(run.crsql(), &run.path("large.db"), run.growth.rows)?;
+    let path = run.path("large.db");
+    let large = Sized::new(run.crsql(), &path, run.growth.rows)?;
     measure(run, sheet, small, large, &ROWS);
+    side::remove(&path);
     Ok(())
 }
 
-/// With one site in the file, and with many: all but the first came in row by row.
+/// With one site in the file, and with many: each of the others sent a row.
 pub fn by_sites(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let small = Sized::new(run.crsql(), &run.path("one-site.db"), FEW)?;
     let large = Sized::new(run.crsql(), &run.path("many-sites.db"), FEW)?;
-    let mut random = Random::new(7);
-    let of = "SELECT max(col_version) FROM crsql_changes";
-    let stamp: i64 = large.db.conn.query_row(of, [], |r| r.get(0))?;
-    let mut stmt = large.db.conn.prepare(INSERT)?;
-    large.db.conn.execute_batch("BEGIN")?;
     for i in 1..run.growth.sites {
-        let id = 50_000_000 + i as u32;
-        let mut pk = vec![1, 4 << 3 | 1];
-        pk.extend_from_slice(&id.to_be_bytes());
-        stmt.execute(params!["t", pk, "a", i as i64, stamp, 1, random.site(), 1, 0])?;
+        let other = Db::create(run.crsql(), Path::new(":memory:"), &large.db.shape)?;
+        other.insert(&large.db.shape.rows(SENDER_KEYS / 2 + i, 1), 1)?;
+        large.db.apply(&other.changeset(NOTHING)?.ok_or("nothing was new")?)?;
     }
-    large.db.conn.execute_batch("COMMIT")?;
-    drop(stmt);
-    expect("many sites", large.db.count()?, FEW + run.growth.sites - 1)?;
+    let vector: serde_json::Value = serde_json::from_str(&large.db.vector()?)?;
+    let sites = vector["seen"].as_object().map_or(0, serde_json::Map::len);
+    expect("the vector's sites", sites, run.growth.sites)?;
     measure(run, sheet, small, large, &SITES);
     Ok(())
 }

@@ -20,7 +20,7 @@ pub const LAST: Work = Work("pull the last 100 rows, as rows", Goal::Times(5.0))
 pub const POLL: Work = Work("poll, nothing new, as rows", Goal::Times(2.0));
 
 pub fn pull(run: &Run, sheet: &mut Sheet) -> Result<()> {
-    let mut db = run.each_full("pull-rows");
+    let mut db = run.each_full();
     let transactions = run.rows().div_ceil(TXN_ROWS);
     for _ in 0..run.rounds {
         let turns = db.turns(2, |db, _| {
@@ -36,8 +36,8 @@ pub fn apply(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let rows: Vec<_> = run.data().chunks(TXN_ROWS).collect();
     for _ in 0..run.rounds {
         let mut sides = run.each(|side| {
-            let to = run.fresh(side, "apply-rows")?;
-            Ok((run.full(side, "apply-rows-from")?, to, run.marks(side)?))
+            let to = run.fresh(side, "fresh")?;
+            Ok((run.full(side)?, to, run.marks(side)?))
         });
         let turns = sides.turns(rows.len(), |(from, to, marks), i| {
             let parcel = from.parcel(marks[i], rows[i])?;
@@ -60,7 +60,7 @@ pub const ASKED_TURN: usize = 100;
 
 pub fn last(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let mut sides = run.each(|side| {
-        let db = run.full(side, "last-rows")?;
+        let db = run.full(side)?;
         let before = db.mark()?;
         db.insert(&run.shape.rows(run.rows() + 1, 100), 100)?;
         let after = db.mark()?;
@@ -85,7 +85,7 @@ pub const VIRTUAL: Work = Work("limit: the same from a virtual table in memory",
 
 pub fn last_limits(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let new = run.shape.rows(run.rows() + 1, 100);
-    let (plain, crsql) = (run.full(run.plain(), "limit")?, run.full(run.crsql(), "limit")?);
+    let (plain, crsql) = (run.full(run.plain())?, run.full(run.crsql())?);
     let (before, mark) = (plain.mark()?, crsql.mark()?);
     plain.insert(&new, 100)?;
     crsql.insert(&new, 100)?;
@@ -112,11 +112,11 @@ pub const CELLS: Work = Work("limit: the same where crsql's part costs nothing",
 const FORGET: &str = "INSERT INTO ready VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 pub fn apply_limit(run: &Run, sheet: &mut Sheet) -> Result<()> {
-    let from = run.full(run.crsql(), "cells")?;
+    let from = run.full(run.crsql())?;
     let marks = run.marks(run.crsql())?;
     let rows: Vec<_> = run.data().chunks(TXN_ROWS).collect();
     for _ in 0..run.rounds {
-        let (plain, watched) = (run.fresh(run.plain(), "cells")?, watched(run)?);
+        let (plain, watched) = (run.fresh(run.plain(), "fresh")?, watched(run)?);
         let turns = duel(
             rows.len(),
             |i| timed(|| plain.insert(rows[i], TXN_ROWS)),

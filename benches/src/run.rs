@@ -88,9 +88,10 @@ impl Run {
         Ok(&self.base(side)?.marks)
     }
 
-    /// A copy of the database with all rows in it, opened and read once.
-    pub fn full(&self, side: &Side, name: &str) -> Result<Db> {
-        let path = self.file(side, name);
+    /// A copy of the database with all rows in it, opened and read once. A side has one at a time,
+    /// as large tables take room on the disk.
+    pub fn full(&self, side: &Side) -> Result<Db> {
+        let path = self.file(side, "full");
         side::remove(&path);
         std::fs::copy(&self.base(side)?.path, &path)?;
         let db = Db::open(side, &path, &self.shape)?;
@@ -104,12 +105,12 @@ impl Run {
     }
 
     /// A database of each side, empty or full.
-    pub fn each_fresh(&self, name: &str) -> Sides<Db> {
-        self.each(|side| self.fresh(side, name))
+    pub fn each_fresh(&self) -> Sides<Db> {
+        self.each(|side| self.fresh(side, "fresh"))
     }
 
-    pub fn each_full(&self, name: &str) -> Sides<Db> {
-        self.each(|side| self.full(side, name))
+    pub fn each_full(&self) -> Sides<Db> {
+        self.each(|side| self.full(side))
     }
 }
 

@@ -111,7 +111,7 @@ pub fn picture(part: &Part, about: &str) -> String {
         let class = if mark == 1.0 { "one" } else { "grid" };
         out += &line(x(mark), TOP - 6.0, y - GAP / 2.0, class);
         let more = " class=\"small\" text-anchor=\"middle\"";
-        out += &text(x(mark), TOP - 9.0, more, &number(mark).replace("0.10", "0.1"));
+        out += &text(x(mark), TOP - 9.0, more, &mark.to_string());
     }
     out + &bars + "</svg>\n"
 }

@@ -44,7 +44,7 @@ fn insert_as(run: &Run, sheet: &mut Sheet, key: Key, [time, size]: [Work; 2]) ->
         &made
     };
     for _ in 0..run.rounds {
-        let mut db = run.each(|side| Db::create(side, &run.file(side, "insert"), &shape));
+        let mut db = run.each(|side| Db::create(side, &run.file(side, "fresh"), &shape));
         let turns = db.turns_over(data, TXN_ROWS, |db, rows| db.insert(rows, TXN_ROWS));
         db.tell(|db| expect("the table", db.count()?, shape.rows));
         sheet.round(time, shape.rows, turns);
@@ -56,7 +56,7 @@ fn insert_as(run: &Run, sheet: &mut Sheet, key: Key, [time, size]: [Work; 2]) ->
 pub fn insert_one(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let data = run.shape.rows(1, run.rows() / 20);
     for _ in 0..run.rounds {
-        let mut db = run.each_fresh("one");
+        let mut db = run.each_fresh();
         let turns = db.turns_over(&data, 50, |db, rows| db.insert(rows, 1));
         sheet.round(INSERT_ONE, data.len(), turns);
     }
@@ -75,7 +75,7 @@ pub fn update_3(run: &Run, sheet: &mut Sheet) -> Result<()> {
 
 fn update(run: &Run, sheet: &mut Sheet, work: Work, at: &[usize]) -> Result<()> {
     for round in 0..run.rounds {
-        let mut db = run.each_full("update");
+        let mut db = run.each_full();
         let rows = run.shape.updates(round as u64, run.rows() / 2, at);
         let turns = db.turns_over(&rows, TXN_ROWS, |db, rows| db.update(rows, at, TXN_ROWS));
         sheet.round(work, rows.len(), turns);
@@ -85,7 +85,7 @@ fn update(run: &Run, sheet: &mut Sheet, work: Work, at: &[usize]) -> Result<()> 
 
 pub fn delete(run: &Run, sheet: &mut Sheet) -> Result<()> {
     for round in 0..run.rounds {
-        let mut db = run.each_full("delete");
+        let mut db = run.each_full();
         let keys = run.shape.some_keys(round as u64, run.rows() / 2);
         let turns = db.turns_over(&keys, TXN_ROWS, |db, keys| db.delete(keys));
         db.tell(|db| expect("the table", db.count()?, run.rows() - keys.len()));
@@ -96,7 +96,7 @@ pub fn delete(run: &Run, sheet: &mut Sheet) -> Result<()> {
 
 pub fn reads(run: &Run, sheet: &mut Sheet) -> Result<()> {
     const TIMES: usize = 6;
-    let mut db = run.each_full("reads");
+    let mut db = run.each_full();
     for round in 0..run.rounds {
         let turns = db.turns(TIMES, |db, _| timed(|| db.scan(run.rows())));
         sheet.round(SCAN, run.rows() * TIMES, turns);
@@ -113,7 +113,7 @@ pub fn elsewhere(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let one = run.rows() / 20;
     for _ in 0..run.rounds {
         let mut db = run.each(|side| {
-            let db = run.fresh(side, "elsewhere")?;
+            let db = run.fresh(side, "fresh")?;
             db.insert(&run.data()[..10], 10)?;
             db.conn.execute_batch(&run.shape.ddl("u"))?;
             Ok(db)
@@ -146,7 +146,7 @@ pub fn opening(run: &Run, sheet: &mut Sheet) -> Result<()> {
     // A connection's memory is gone when it closes, so that of two is not added up.
     let mut sides = run.each(|side| {
         let (loads, writes) = Default::default();
-        Ok(Opened { kept: run.full(side, "open")?, next: run.rows() + 1, loads, writes })
+        Ok(Opened { kept: run.full(side)?, next: run.rows() + 1, loads, writes })
     });
     for round in 0..run.rounds {
         let keys = run.shape.some_keys(round as u64, OPENINGS);
