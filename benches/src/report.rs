@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::sheet::{BASE, Goal, Line, OURS, Sheet, Spread, Stands, Work};
+use crate::side::CANNOT;
 
 /// Lines that are told together, under a heading.
 pub struct Part {
@@ -74,7 +75,7 @@ pub fn print(part: &Part, tally: &mut Tally) {
         part.title, "ratio", "(min..max)", "wall", "MiB", "goal", "stands"
     );
     for (_, name) in part.others() {
-        head += &format!(" | {name:>8}");
+        head += &format!(" | {name:>13}");
     }
     println!("\n{head}\n{}", "-".repeat(head.len()));
     for (work, line) in part.lines() {
@@ -86,9 +87,21 @@ pub fn print(part: &Part, tally: &mut Tally) {
         };
         let mut text = format!("{:WIDTH$} | {text} | {stands:7}", work.0);
         for (side, _) in part.others() {
-            text += &format!(" | {:>8}", other(line, side));
+            text += &format!(" | {:>13}", other(line, side));
         }
         println!("{}", text.trim_end());
+    }
+    print_reasons(part);
+}
+
+/// Why other sides have no figures, each reason once.
+fn print_reasons(part: &Part) {
+    for (side, name) in part.others() {
+        let mut reasons: Vec<&str> = part.lines().filter_map(|(_, l)| l.error(side)).collect();
+        reasons.retain(|why| *why != CANNOT);
+        reasons.sort();
+        reasons.dedup();
+        reasons.iter().for_each(|why| println!("{name}: {why}"));
     }
 }
 
@@ -111,7 +124,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 fn other(line: &Line, side: usize) -> String {
     match (line.ratio(side, |s| s.cpu), line.error(side)) {
         (Some(ratio), _) => format!("{:.2}", ratio.median),
-        (None, Some(why)) => why.to_owned(),
+        (None, Some(why)) => why.split(':').next().unwrap_or(why).to_owned(),
         (None, None) => "-".to_owned(),
     }
 }
