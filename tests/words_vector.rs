@@ -260,3 +260,19 @@ proptest! {
         }
     }
 }
+
+/// What was taken from somebody who lacked a part of it counts as taken; what the power may still
+/// take counts as nothing.
+#[test]
+fn what_a_vector_covers() {
+    let mut v = Vector { unsure: false, ..full() };
+    v.omits.push(Omit { site: [9; 16], lo: 4, hi: 6, what: "t".to_owned() });
+    v.omits.push(Omit { site: A, lo: 8, hi: 8, what: "t".to_owned() });
+    let covered = |v: &Vector| -> Vec<(u8, Vec<(u64, u64)>)> {
+        let all = v.covered();
+        all.iter().map(|(site, set)| (site[0], set.iter().collect())).collect()
+    };
+    assert_eq!(covered(&v), [(0, vec![]), (9, vec![(4, 6)]), (A[0], vec![(1, 9)])]);
+    v.unsure = true;
+    assert_eq!(covered(&v), []);
+}
