@@ -144,7 +144,7 @@ impl TxnReader {
         if reader.record.flags & UNSORTED != 0 {
             let (mut entries, _) = log::rows(s, txn, 0, usize::MAX)?;
             entries.sort_by_key(|e| e.seq);
-            reader.entries = entries.into();
+            reader.take(entries);
             reader.next_part = None;
         }
         reader.held.retain(|(h, _)| h.seq >= from_seq);
@@ -189,10 +189,17 @@ impl TxnReader {
     fn read_on(&mut self, s: &Session) -> Result<()> {
         if let Some(part) = self.next_part {
             let (entries, next) = log::rows(s, self.txn, part, PARTS_AT_ONCE)?;
-            self.entries = entries.into();
+            self.take(entries);
             self.next_part = next;
         }
         Ok(())
+    }
+
+    /// Takes what the list has next, but for what was told before: a transaction in many parts is
+    /// not read anew for each of them.
+    fn take(&mut self, mut entries: Vec<Entry>) {
+        entries.retain(|e| e.seq + e.span > self.from_seq);
+        self.entries = entries.into();
     }
 
     /// How many of the next entries, `most` at most, are rows whose keys follow each other: 1, or
