@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crsql::words::changeset::{
     Builder, CellIn, Changeset, Header, HeldItem, ItemHead, KeyRef, Seen, TableInfo, Txn, decode,
 };
-use crsql::words::dot::SiteId;
+use crsql::words::dot::{MAX_CL, SiteId};
 use crsql::words::value::ValueRef;
 use crsql::words::vector::{Closed, Omit, Span};
 
@@ -142,6 +142,11 @@ impl Forger<'_> {
                         key => key,
                     };
                     self.number(&mut cl);
+                    // A row that is brought to its end goes on where it is written alone, by
+                    // design: only a liar does that.
+                    if self.own.is_some() && cl >= MAX_CL - 1 {
+                        cl = 1;
+                    }
                     if self.lies() {
                         sentinel = sentinel.xor(Some(0));
                     }

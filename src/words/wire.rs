@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
 /// The fewest bytes that hold `i` in two's complement: 1..8.
 #[inline]
 fn int_bytes(i: i64) -> usize {
-    let magnitude = if i < 0 { !i } else { i };
+    let magnitude = i ^ (i >> 63);
     // One bit more than the magnitude's, for the sign.
     let bits = 65 - magnitude.leading_zeros();
     bits.div_ceil(8) as usize
