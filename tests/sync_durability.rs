@@ -353,3 +353,20 @@ fn h6_a_locked_database_loads_and_answers_busy() {
     assert_eq!(int(&a, "SELECT count(*) FROM t"), 3);
     db.close().unwrap();
 }
+
+/// Whether the file has a log is asked once for what is known. A connection that leaves WAL mode,
+/// or enters it, between two questions is answered all the same.
+#[test]
+fn h2_a_change_of_the_journal_between_two_questions() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("a.db"));
+    run(&db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    run(&db, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t')");
+    for (n, mode) in [(1, "DELETE"), (2, "WAL"), (3, "TRUNCATE"), (4, "WAL")] {
+        run(&db, &format!("INSERT INTO t VALUES({n}, 'x')"));
+        one(&db, "SELECT crsql_vector()");
+        assert_eq!(one(&db, &format!("PRAGMA journal_mode = {mode}")), mode.to_lowercase());
+        let served = "SELECT crsql_changeset_info(crsql_changeset()) ->> '$.rows'";
+        assert_eq!(int(&db, served), n, "in {mode}");
+    }
+}

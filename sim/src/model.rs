@@ -105,13 +105,13 @@ impl Model {
 }
 
 /// What a file's own new transactions said against what they did: the first thing that is wrong. A
-/// hostile peer may have brought a row's causal length to its end: what is written there then is
-/// told to nobody.
+/// liar may have brought a row's causal length to its end: what is written there then is told to
+/// nobody.
 pub fn compare(
     before: &Tables,
     after: &Tables,
     changes: &[Change],
-    hostile: bool,
+    liar: bool,
 ) -> Result<(), String> {
     let empty = Rows::new();
     let told = |table: &str, key: &[u8], column: Option<&str>| {
@@ -125,7 +125,7 @@ pub fn compare(
         let old = before.get(table).unwrap_or(&empty);
         for (key, row) in rows {
             let was = old.get(key);
-            if was.is_none() && hostile && told(table, key, None).is_none() {
+            if was.is_none() && liar && told(table, key, None).is_none() {
                 continue;
             }
             if was.is_none() && told(table, key, None).is_none_or(|c| c.cl % 2 == 0) {

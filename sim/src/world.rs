@@ -364,7 +364,7 @@ impl<'a> World<'a> {
         }
         let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
         if !r.blind {
-            model::compare(&r.tables, &tables, &told, self.case.is_hostile())
+            model::compare(&r.tables, &tables, &told, self.case.has_liar())
                 .map_err(|e| format!("replica {at}: {e}"))?;
             if r.tables != tables && version == r.version {
                 return Err(format!("replica {at}: rows changed and no version tells"));
