@@ -9,7 +9,8 @@
 
 use crsql::words::error::Result;
 use crsql::words::vector::{
-    Closed, NUMBER_MAX, Omit, Site, Span, TEXT_BYTES_MAX, Vector, hex16, parse_hex16,
+    Closed, IN_PART, NUMBER_MAX, Omit, Site, Span, TEXT_BYTES_MAX, TO_COME, Vector, hex16,
+    parse_hex16,
 };
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -268,6 +269,8 @@ fn what_a_vector_covers() {
     let mut v = Vector { unsure: false, ..full() };
     v.omits.push(Omit { site: [9; 16], lo: 4, hi: 6, what: "t".to_owned() });
     v.omits.push(Omit { site: A, lo: 8, hi: 8, what: "t".to_owned() });
+    v.omits.push(Omit { site: [9; 16], lo: 7, hi: 9, what: format!("{TO_COME}{}", hex16(&A)) });
+    v.omits.push(Omit { site: A, lo: 7, hi: 7, what: format!("{IN_PART}{}", hex16(&A)) });
     let covered = |v: &Vector| -> Vec<(u8, Vec<(u64, u64)>)> {
         let all = v.covered();
         all.iter().map(|(site, set)| (site[0], set.iter().collect())).collect()

@@ -5,12 +5,16 @@ use crate::case::{Case, Step};
 use crate::exchange::{VECTOR, any_held};
 use crate::host::{self, ask, show};
 use crate::migrate::{Effect, Migration, is_anew};
-use crate::model::{Rows, Site, Tables};
+use crate::model::{Rows, Tables};
 use crate::replica::{Replica, dump, seen};
 use crate::template::Template;
 use crate::world::{Verdict, World};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+
+/// What the check says to do about what came row by row, and was lost where it came from.
+const UNSEEN: &str = "SELECT substr(detail, instr(detail, 'SELECT ')) FROM crsql_check()
+    WHERE fault = 'unseen'";
 
 /// Runs a case to its end; gives the number that everything in it was folded into.
 pub fn run(case: &Case, template: &mut Template) -> Verdict<u64> {
@@ -35,15 +39,17 @@ fn judge(world: &mut World<'_>) -> Verdict<()> {
         });
     }
     settled?;
-    let lost = if world.case.is_forked() { lost(world)? } else { Lost::new() };
+    if world.case.is_forked() && count_as_seen(world)? {
+        settle(world)?;
+    }
     for at in 0..world.replicas.len() {
-        replica(world, at, &lost).map_err(|e| format!("in the end, replica {at}: {e}"))?;
+        replica(world, at).map_err(|e| format!("in the end, replica {at}: {e}"))?;
     }
     let merged = world.model.tables();
     let forked = world.case.is_forked();
     for (at, r) in world.replicas.iter().enumerate() {
         let first = &world.replicas[0].tables;
-        differ(&without(first, &lost), &without(&r.tables, &lost))
+        differ(first, &r.tables)
             .map_or(Ok(()), |e| Err(format!("replica {at} differs from replica 0: {e}")))?;
         if !forked && at == 0 {
             let without_keys = strip(first);
@@ -129,39 +135,25 @@ fn knowledge(world: &World<'_>) -> Verdict<Vec<Option<String>>> {
     all.collect()
 }
 
-/// Rows, by their table's name and their key.
-type Lost = BTreeSet<(String, Vec<u8>)>;
-
-/// The rows that somebody wrote before it was put back from a backup, in versions that nobody else
-/// took. What these had written over went with them; who had it before still has it, and who was
-/// told that they had seen it, and got the rest only, has not.
-fn lost(world: &World<'_>) -> Verdict<Lost> {
-    let mut known = Vec::new();
+/// Rows that came from a file which was then put back from a backup, before it could say that they
+/// were all: who has them counts them as seen, by the statement that the check tells. True where
+/// there were any.
+fn count_as_seen(world: &World<'_>) -> Verdict<bool> {
+    let mut any = false;
     for r in &world.replicas {
-        let vector: String = r.main().and_then(|db| ask(db, VECTOR, [])).map_err(|e| e.text)?;
-        known.push(seen(&serde_json::from_str(&vector).unwrap_or_default()));
+        let db = r.main().map_err(|e| e.text)?;
+        let text = |e: rusqlite::Error| e.to_string();
+        let mut stmt = db.prepare(UNSEEN).map_err(text)?;
+        let all = stmt.query_map([], |row| row.get(0)).map_err(text)?;
+        for sql in all.collect::<Result<Vec<String>, _>>().map_err(text)? {
+            ask::<String>(db, &sql, []).map_err(|e| format!("{sql}: {}", e.text))?;
+            any = true;
+        }
     }
-    let is_known = |(site, version): &(Site, u64)| {
-        known
-            .iter()
-            .filter_map(|seen| seen.get(site))
-            .flatten()
-            .any(|(lo, hi)| (*lo..=*hi).contains(version))
-    };
-    let gone = world.model.log.iter().filter(|(name, _)| !is_known(name));
-    let rows = gone.flat_map(|(_, changes)| changes);
-    Ok(rows.map(|c| (c.table.clone(), c.key.clone())).collect())
+    Ok(any)
 }
 
-fn without(tables: &Tables, lost: &Lost) -> Tables {
-    let mut tables = tables.clone();
-    for (table, key) in lost {
-        tables.get_mut(table).map(|rows| rows.remove(key));
-    }
-    tables
-}
-
-fn replica(world: &mut World<'_>, at: usize, lost: &Lost) -> Verdict<()> {
+fn replica(world: &mut World<'_>, at: usize) -> Verdict<()> {
     world.observe(at)?;
     let r = &world.replicas[at];
     let db = r.idle().ok_or("a transaction is open")?;
@@ -191,9 +183,8 @@ fn replica(world: &mut World<'_>, at: usize, lost: &Lost) -> Verdict<()> {
     if at == 0 {
         world.digest.clone_from(&digest);
     }
-    let differ = differ(&world.replicas[0].tables, &world.replicas[at].tables);
-    // Where rows of lost versions differ, the digests do.
-    if digest != world.digest && (lost.is_empty() || differ.is_none()) {
+    if digest != world.digest {
+        let differ = differ(&world.replicas[0].tables, &world.replicas[at].tables);
         return Err(format!("its digest is not that of replica 0: {differ:?}"));
     }
     Ok(())

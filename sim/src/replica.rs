@@ -250,7 +250,9 @@ pub fn seen(vector: &serde_json::Value) -> BTreeMap<Site, Vec<(u64, u64)>> {
         (0..hex.len() / 2).filter_map(byte).collect()
     };
     let mut out: BTreeMap<Site, Vec<(u64, u64)>> = BTreeMap::new();
-    for omit in vector["omits"].as_array().into_iter().flatten() {
+    let omits = vector["omits"].as_array().into_iter().flatten();
+    // What is still to come is named too.
+    for omit in omits.filter(|omit| !omit[3].as_str().unwrap_or_default().starts_with('\u{2}')) {
         let range = omit[1].as_u64().zip(omit[2].as_u64());
         out.entry(bytes(omit[0].as_str().unwrap_or_default())).or_default().extend(range);
     }

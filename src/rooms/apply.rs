@@ -31,7 +31,7 @@ struct Inbound<'a> {
     own: u32,
     /// The sites that are closed, and where.
     closed: BTreeMap<SiteId, u64>,
-    /// What was seen and is wanted again.
+    /// What was seen and is taken again.
     wanted: omits::Omits,
     /// Whether any part of a transaction may be waiting here.
     staged: Cell<bool>,
@@ -85,7 +85,7 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<(Re
         own: known.own,
         staged: Cell::new(known.staged),
         closed: known.closed.iter().map(|(id, (c, _))| (*id, c.at)).collect(),
-        wanted: known.wanted.clone(),
+        wanted: omits::asked_for(s, &known, &header.sender)?,
         full: held::is_full(s, &header.sender)?,
     };
     let mut report = Report::default();
@@ -95,8 +95,10 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<(Re
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
-    let seen = grant(s, &vector, &inbound, &report)?;
+    let (seen, new) = grant(s, &vector, &inbound, &report)?;
     peers::exchanged(s, &vector, &seen)?;
+    omits::stopped(s, &header.sender, &header.vector, &new)?;
+    omits::follow(s, &vector)?;
     forks::reissue_left(s)?;
     if let Some((site, (_, reason))) = report.cut.iter().next() {
         peers::failed(s, &header.sender, &format!("site {}: {reason}", hex16(site)))?;
@@ -170,17 +172,27 @@ fn transaction<'a>(
         Some(bodies) => {
             let head = &staged::head(head, &bodies)?;
             apply_txn(s, inbound, name, record, Source::Parts(head, &bodies), report)?;
-            let mut new = Deps::new();
-            let span = Span { lo: head.version, hi: head.version, stamp: head.stamp };
-            if coverage::closed_at(s, site)?.is_none_or(|at| span.hi <= at) {
-                let peers = staged::lacks(&bodies)?;
-                let brought = coverage::set_of(&[span]);
-                coverage::take(s, &peers, &head.site, span, &brought, &mut new)?;
-            }
-            coverage::remember_new(s, &new)
+            grant_parts(s, name, head, &staged::headers(&bodies)?)
         }
         None => Ok(()),
     }
+}
+
+/// Grants a transaction that came in parts.
+fn grant_parts(s: &Session, name: Txn, head: &TxnHead, senders: &[Header]) -> Result<()> {
+    if coverage::closed_at(s, name.site)?.is_some_and(|at| name.version > at) {
+        return Ok(());
+    }
+    let mut new = Deps::new();
+    let span = Span { lo: name.version, hi: name.version, stamp: head.stamp };
+    let omits = senders.iter().flat_map(|sender| sender.omits.clone()).collect();
+    let lacks = Vector { omits, ..Vector::default() };
+    coverage::take(s, &lacks, &head.site, span, &coverage::set_of(&[span]), &mut new)?;
+    for sender in senders {
+        omits::stopped(s, &sender.sender, &sender.vector, &new)?;
+    }
+    omits::follow(s, &lacks)?;
+    coverage::remember_new(s, &new)
 }
 
 /// The stamp of a transaction as it is known here, 0 where nobody can say; and whether it was seen
@@ -314,8 +326,13 @@ fn deps_of(s: &Session, head: &TxnHead) -> Result<Option<Vec<u8>>> {
 }
 
 /// Grants the coverage that the header tells, but for what was cut and what is our own. Gives what
-/// was granted.
-fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -> Result<Seen> {
+/// was granted, and what of it is new.
+fn grant(
+    s: &Session,
+    sender: &Vector,
+    inbound: &Inbound<'_>,
+    report: &Report,
+) -> Result<(Seen, Deps)> {
     let mut new = Deps::new();
     let mut granted = Seen::new();
     for (site, spans) in &inbound.changeset.header.coverage {
@@ -335,5 +352,5 @@ fn grant(s: &Session, sender: &Vector, inbound: &Inbound<'_>, report: &Report) -
         }
     }
     coverage::remember_new(s, &new)?;
-    Ok(granted)
+    Ok((granted, new))
 }

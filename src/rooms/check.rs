@@ -271,12 +271,16 @@ impl Checker<'_> {
         }
         for (site, written) in std::mem::take(&mut self.written) {
             let seen = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
-            if let Some((lo, _)) = written.difference(&seen.unwrap_or_default()).iter().next() {
+            let unseen = written.difference(&seen.unwrap_or_default());
+            if let Some((lo, _)) = unseen.iter().next() {
+                let id = self.name_of(site);
+                let all: Vec<_> = unseen.iter().map(|(lo, hi)| (lo, hi, 0)).collect();
+                let all = serde_json::json!({"v": 1, "seen": {id.as_str(): all}});
                 let detail = format!(
-                    "cells come from version {lo} of site {}, which this file does not count as \
+                    "cells come from version {lo} of site {id}, which this file does not count as \
                      seen, so its changesets leave them out; where rows were inserted into \
-                     crsql_changes, say crsql_seen() with the vector of whom they are from",
-                    self.name_of(site)
+                     crsql_changes, say crsql_seen() with the vector of whom they are from; if \
+                     nobody has more of it any more, SELECT crsql_seen('{all}')"
                 );
                 self.fault("unseen", None, None, detail);
             }

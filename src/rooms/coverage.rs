@@ -163,7 +163,7 @@ fn read_known(s: &Session) -> Result<Known> {
         known.seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
     }
     if omits {
-        (known.omits, known.wanted) = (omitted(s, &known.seen)?, omits::wanted(s)?);
+        (known.omits, known.wanted) = (omits::told(s, &known.seen)?, omits::wanted(s)?);
     }
     if known.staged {
         for (site, part) in staged::progress(s)? {
@@ -213,18 +213,6 @@ pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
     let mut stmt = s.cache.fixed(CLOSED_AT)?;
     stmt.bind_int(1, i64::from(site))?;
     if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
-}
-
-/// What is lacking of what was seen.
-fn omitted(s: &Session, seen: &BTreeMap<u32, (SiteId, Vec<Span>)>) -> Result<Vec<Omit>> {
-    let mut out = Vec::new();
-    for (site, lo, hi, what) in omits::read(s)? {
-        let Some((id, spans)) = seen.get(&site) else { continue };
-        let lacks = set_of(spans).intersection(&[(lo, hi)].into_iter().collect());
-        out.extend(lacks.iter().map(|(lo, hi)| Omit { site: *id, lo, hi, what: what.clone() }));
-    }
-    out.sort();
-    Ok(out)
 }
 
 /// The versions of spans.
@@ -439,6 +427,7 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
                 staged::forget_within(s, site, span)?;
             }
         }
+        omits::follow(s, &vector)?;
         remember_new(s, &new)?;
         let ranges = new.values().flat_map(|set| set.iter());
         sweep::run(s, ranges.fold(0, |n: u64, (lo, hi)| n.saturating_add(hi - lo + 1)))?;
@@ -489,8 +478,9 @@ pub fn missing(s: &Session, vector: &Vector) -> Result<durable::Missing> {
             continue;
         }
         let theirs = vector.seen_set(id);
-        let left = set_of(spans).difference(&theirs);
-        let left = spans_of(s, site, &omits::useful(&known.omits, vector, id, left), spans)?;
+        let here = set_of(spans);
+        let left = omits::useful(&known, vector, id, &here, here.difference(&theirs));
+        let left = spans_of(s, site, &left, spans)?;
         if !left.is_empty() {
             out.push((site, left));
         }

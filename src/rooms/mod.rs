@@ -35,7 +35,7 @@
 //! |`automigrate`| `crsql_automigrate`: the schema becomes what a text says           |
 //! | `rebuilt`   | tables that were built anew                                        |
 //! | `ordered`   | `crsql_fract_as_ordered`: rows that people rearrange               |
-//! | `omits`     | what is lacking of versions that were seen, as it was dropped      |
+//! | `omits`     | what is lacking of versions that were seen: dropped, or to come    |
 //! | `identity`  | this file's own site                                               |
 //! | `forks`     | two files that write as one site                                   |
 //! | `ahead`     | our own clock was ahead                                            |

@@ -4,20 +4,27 @@
 //! While a table or column of that name is replicated here, those versions are **wanted**: our
 //! vector has a gap there, and who has something of what is lacking sends them.
 //!
+//! A feed tells what is left of a version. So whoever has not taken all that a peer had lacks what
+//! the peer had written over, until what is **to come** was seen, or somebody sends those versions
+//! who has more of them. Until then they are **in part**, by the same means. They count as seen, so
+//! that the peer does not send them again; everybody else sees by the vector that they are in part.
+//!
 //! A drop makes all that was seen lacking, not only what the table's rows still say: what lost to a
 //! write that is dropped now, and was swept, is on record nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::coverage::{self, Known};
 use super::session::Session;
-use super::{coverage, held, log};
+use super::{held, log, staged};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
+use crate::words::changeset::Seen;
 use crate::words::dot::SiteId;
 use crate::words::error::Result;
 use crate::words::ranges::RangeSet;
-use crate::words::vector::{Omit, Vector};
+use crate::words::vector::{IN_PART, Omit, Span, TO_COME, Vector, hex16};
 
 const ANY: Fixed = Fixed(131, "SELECT EXISTS(SELECT 1 FROM crsql_omits)");
 const ALL: Fixed = Fixed(130, "SELECT site, lo, hi, what FROM crsql_omits ORDER BY site, lo, what");
@@ -27,6 +34,14 @@ pub type Omits = BTreeMap<u32, RangeSet>;
 
 /// Between the name of a table and that of a column in what was dropped.
 const COLUMN: &str = ", column ";
+
+fn in_part(peer: &SiteId) -> String {
+    format!("{IN_PART}{}", hex16(peer))
+}
+
+fn to_come(peer: &SiteId) -> String {
+    format!("{TO_COME}{}", hex16(peer))
+}
 
 /// A table is dropped: all that was seen lacks it.
 pub fn table(s: &Session, name: &str) -> Result<()> {
@@ -49,6 +64,11 @@ fn lacking(s: &Session, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether this is the name of what was dropped.
+pub fn is_dropped(what: &str) -> bool {
+    !what.starts_with([IN_PART, TO_COME])
+}
+
 /// Whether what was dropped somewhere, a table or a column of one, is here.
 pub fn is_here(s: &Session, what: &str) -> Result<bool> {
     if s.named(what)?.is_some() {
@@ -69,6 +89,19 @@ pub fn wanted(s: &Session) -> Result<Omits> {
     Ok(out)
 }
 
+/// The versions whose content is taken again from a peer: what is wanted, and what is here in part
+/// from another one.
+pub fn asked_for(s: &Session, known: &Known, peer: &SiteId) -> Result<Omits> {
+    let mut out = known.wanted.clone();
+    let from_it = in_part(peer);
+    let others = |omit: &&Omit| omit.what.starts_with(IN_PART) && omit.what != from_it;
+    for omit in known.omits.iter().filter(others) {
+        let site = s.sites.intern(&s.cache, &omit.site)?;
+        out.entry(site).or_default().insert(omit.lo, omit.hi);
+    }
+    Ok(out)
+}
+
 /// Whether anything is lacking here.
 pub fn any(s: &Session) -> Result<bool> {
     if let Some(any) = s.memory.borrow().any_lacking {
@@ -84,8 +117,8 @@ pub fn any(s: &Session) -> Result<bool> {
 }
 
 /// Versions came from a peer, some of them for the first time: what it lacks of these is lacking
-/// here. Of those that were wanted and that `brought` names, what was lacking here and is not
-/// lacking there came now; where there is no place for it, it is held.
+/// here. Of those that `brought` names and that were wanted, or here in part, what was lacking here
+/// and is not lacking there came now; where there is no place for it, it is held.
 pub fn came(
     s: &Session,
     peer: &Vector,
@@ -99,12 +132,15 @@ pub fn came(
     let none = RangeSet::new();
     let mut taken = fresh.clone();
     for (what, here) in &ours {
-        if is_here(s, what)? {
+        if what.starts_with(IN_PART) || is_here(s, what)? {
             taken = taken.union(&here.intersection(brought));
         }
     }
+    // What came from it in part is made whole by what was to come, and by others.
+    let from_it = peer.site.as_ref().map(in_part);
     let names: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
-    for what in names {
+    let names = names.into_iter().filter(|what| Some(*what) != from_it.as_deref());
+    for what in names.filter(|what| !what.starts_with(TO_COME)) {
         let (here, there) = (ours.get(what).unwrap_or(&none), theirs.get(what).unwrap_or(&none));
         let next = here.union(&there.intersection(fresh));
         replace(s, site, what, here, &next.difference(&taken.difference(there)))?;
@@ -112,20 +148,136 @@ pub fn came(
     Ok(())
 }
 
-/// Of versions that a peer wants, those that we have something of that it lacks. Of the others it
-/// took what we have, and says so.
-pub fn useful(omits: &[Omit], peer: &Vector, id: &SiteId, wanted: RangeSet) -> RangeSet {
+/// Versions came from a peer for the first time, and not all that it had seen: what it had written
+/// over of these is to come. That was by a later version of the same site, or by any of another.
+pub fn stopped(s: &Session, peer: &SiteId, had: &Seen, fresh: &Omits) -> Result<()> {
+    let (known, mut left) = (coverage::known(s)?, Omits::new());
+    for (id, spans) in had {
+        let site = s.sites.intern(&s.cache, id)?;
+        let here = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
+        let more = coverage::set_of(spans).difference(&here.unwrap_or_default());
+        if !more.is_empty() {
+            left.insert(site, more);
+        }
+    }
+    let left = named(s, left)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let all = read(s)?;
+    let mut any = false;
+    for (site, versions) in fresh {
+        let after = |(other, set): (&u32, &RangeSet)| match other == site {
+            true => set.max().unwrap_or(0),
+            false => u64::MAX,
+        };
+        let mut before = versions.clone();
+        before.remove(left.iter().map(after).max().unwrap_or(0), u64::MAX);
+        any |= !before.is_empty();
+        add(s, &all, *site, &in_part(peer), &before)?;
+    }
+    for (site, versions) in left.iter().filter(|_| any) {
+        add(s, &all, *site, &to_come(peer), versions)?;
+    }
+    Ok(())
+}
+
+/// Adds versions to what there is of this name.
+fn add(s: &Session, all: &[Lack], site: u32, what: &str, more: &RangeSet) -> Result<()> {
+    let here = by_name(of(all, site)).remove(what).unwrap_or_default();
+    replace(s, site, what, &here, &here.union(more))
+}
+
+/// Something was seen. What is in part is whole once all is here that was to come after it; a peer
+/// says what that is for what it has in part itself.
+pub fn follow(s: &Session, peer: &Vector) -> Result<()> {
+    if peer.omits.is_empty() && !any(s)? {
+        return Ok(());
+    }
+    let all = read(s)?;
+    let names = |first: char| all.iter().filter_map(move |o| o.3.strip_prefix(first));
+    let parts: BTreeSet<&str> = names(IN_PART).collect();
+    let mut awaited: BTreeMap<&str, Omits> = BTreeMap::new();
+    let mut put = |name, site, lo, hi| {
+        awaited.entry(name).or_default().entry(site).or_default().insert(lo, hi);
+    };
+    for (site, lo, hi, what) in &all {
+        what.strip_prefix(TO_COME).into_iter().for_each(|name| put(name, *site, *lo, *hi));
+    }
+    for omit in &peer.omits {
+        if let Some(name) = omit.what.strip_prefix(TO_COME).filter(|name| parts.contains(name)) {
+            put(name, s.sites.intern(&s.cache, &omit.site)?, omit.lo, omit.hi);
+        }
+    }
+    let (seen, none) = (coverage::all_seen(s)?, Omits::new());
+    for name in names(IN_PART).chain(names(TO_COME)).collect::<BTreeSet<_>>() {
+        let awaited = awaited.get(name).unwrap_or(&none).iter();
+        let left = awaited.map(|(site, set)| match seen.get(site) {
+            Some(seen) => (*site, set.difference(seen)),
+            None => (*site, set.clone()),
+        });
+        let mut left = named(s, left.collect())?;
+        if left.is_empty() {
+            made_whole(s, &all, &format!("{IN_PART}{name}"))?;
+        } else if !parts.contains(name) {
+            left = Omits::new();
+        }
+        let what = format!("{TO_COME}{name}");
+        let before = all.iter().filter(|o| o.3 == what).map(|o| o.0);
+        for site in before.chain(left.keys().copied()).collect::<BTreeSet<_>>() {
+            let here = by_name(of(&all, site)).remove(what.as_str()).unwrap_or_default();
+            replace(s, site, &what, &here, left.get(&site).unwrap_or(&RangeSet::new()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Those of versions that still name something.
+fn named(s: &Session, mut versions: Omits) -> Result<Omits> {
+    for (site, set) in &mut versions {
+        if let Some(at) = coverage::closed_at(s, *site)? {
+            set.remove(at + 1, u64::MAX);
+        }
+    }
+    versions.retain(|_, set| !set.is_empty());
+    Ok(versions)
+}
+
+/// What was lacking under this name came with later versions.
+fn made_whole(s: &Session, all: &[Lack], name: &str) -> Result<()> {
+    for (site, lo, hi, _) in all.iter().filter(|o| o.3 == name) {
+        replace(s, *site, name, &[(*lo, *hi)].into_iter().collect(), &RangeSet::new())?;
+        // Somebody may have begun to send it again.
+        staged::forget_within(s, *site, Span { lo: *lo, hi: *hi, stamp: 0 })?;
+    }
+    Ok(())
+}
+
+/// Of versions that a peer wants, and of those of a site that are here and that it has in part:
+/// those that we have something of that it lacks. Of the others it took what we have, and says so.
+pub fn useful(
+    known: &Known,
+    peer: &Vector,
+    id: &SiteId,
+    here: &RangeSet,
+    wanted: RangeSet,
+) -> RangeSet {
     if peer.omits.is_empty() {
         return wanted;
     }
-    let (ours, theirs) = (of_site(omits, id), of_site(&peer.omits, id));
-    let none = RangeSet::new();
-    let (mut in_part, mut useful) = (RangeSet::new(), RangeSet::new());
-    for (what, there) in &theirs {
-        in_part = in_part.union(there);
-        useful = useful.union(&there.difference(ours.get(what).unwrap_or(&none)));
+    let (ours, theirs) = (of_site(&known.omits, id), of_site(&peer.omits, id));
+    let (none, from_us) = (RangeSet::new(), in_part(&known.own_id));
+    let (mut lacking, mut more, mut rest) = (RangeSet::new(), RangeSet::new(), RangeSet::new());
+    for (what, there) in theirs.iter().filter(|(what, _)| !what.starts_with(TO_COME)) {
+        lacking = lacking.union(there);
+        let useful = there.difference(ours.get(what).unwrap_or(&none));
+        if !what.starts_with(IN_PART) {
+            more = more.union(&useful);
+        } else if *what != from_us {
+            rest = rest.union(&useful.intersection(here));
+        }
     }
-    wanted.difference(&in_part.difference(&useful))
+    wanted.difference(&lacking.difference(&more)).union(&rest)
 }
 
 /// What is lacking of a site, by name.
@@ -175,6 +327,24 @@ pub type Lack = (u32, u64, u64, String);
 
 fn of(all: &[Lack], site: u32) -> impl Iterator<Item = (&str, u64, u64)> {
     all.iter().filter(move |o| o.0 == site).map(|(_, lo, hi, what)| (what.as_str(), *lo, *hi))
+}
+
+/// What is lacking of what was seen, and what was to come after what is here in part.
+pub fn told(s: &Session, seen: &BTreeMap<u32, (SiteId, Vec<Span>)>) -> Result<Vec<Omit>> {
+    let mut out = Vec::new();
+    for (site, lo, hi, what) in read(s)? {
+        let whole: RangeSet = [(lo, hi)].into_iter().collect();
+        let spans = seen.get(&site).map(|(_, spans)| spans.as_slice()).unwrap_or_default();
+        let seen = coverage::set_of(spans);
+        let (site, lacks) = match what.starts_with(TO_COME) {
+            true => (s.site_id(site)?, whole.difference(&seen)),
+            false if seen.is_empty() => continue,
+            false => (s.site_id(site)?, whole.intersection(&seen)),
+        };
+        out.extend(lacks.iter().map(|(lo, hi)| Omit { site, lo, hi, what: what.clone() }));
+    }
+    out.sort();
+    Ok(out)
 }
 
 /// All that is lacking.

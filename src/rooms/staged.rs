@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::{count, int};
+use super::omits;
 use super::session::Session;
 use crate::ground::Stmt;
 use crate::ground::cache::Fixed;
@@ -12,7 +13,7 @@ use crate::words::changeset::{self, Header, TxnHead};
 use crate::words::dot::Txn;
 use crate::words::error::Result;
 use crate::words::planted::planted;
-use crate::words::vector::{Omit, Span, Vector};
+use crate::words::vector::{Omit, Span};
 
 const PROGRESS: Fixed =
     Fixed(90, "SELECT site, version, lo, hi FROM crsql_staged ORDER BY site, version, lo");
@@ -128,16 +129,15 @@ pub fn agree(s: &Session, txn: Txn, header: &Header) -> Result<()> {
     let id = s.site_id(txn.site)?;
     let lacks = |header: &Header| -> BTreeSet<String> {
         let of = |o: &&Omit| o.site == id && (o.lo..=o.hi).contains(&txn.version);
-        header.omits.iter().filter(of).map(|o| o.what.clone()).collect()
+        let dropped = |o: &&Omit| omits::is_dropped(&o.what);
+        header.omits.iter().filter(of).filter(dropped).map(|o| o.what.clone()).collect()
     };
     if lacks(&before) == lacks(header) { Ok(()) } else { forget(s, txn) }
 }
 
-/// What the parts' senders lacked, as the vector of a peer.
-pub fn lacks(bodies: &[Vec<u8>]) -> Result<Vector> {
-    let first = bodies.first().map(|body| changeset::decode(body)).transpose()?;
-    let omits = first.map(|first| first.header.omits).unwrap_or_default();
-    Ok(Vector { omits, ..Vector::default() })
+/// What the changesets that parts came in say of their senders.
+pub fn headers(bodies: &[Vec<u8>]) -> Result<Vec<Header>> {
+    bodies.iter().map(|body| Ok(changeset::decode(body)?.header)).collect()
 }
 
 /// Removes the parts of transactions that were seen whole in another way.

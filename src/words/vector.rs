@@ -25,7 +25,9 @@
 //! - `omits` holds `[site, lo, hi, what]`, rising: these versions are at the vector's maker but for
 //!   what they had of `what`, a table or a column, which was dropped there or where they came from.
 //!   It is left out when there is none. While the maker has a place for what is missing, `seen` has
-//!   a gap there.
+//!   a gap there. Where `what` is U+0001 and a site, the versions are seen, but came in part: that
+//!   peer had written over some of what they had, by versions that were to come. Where it is U+0002
+//!   and a site, these are named; they are not here.
 //! - `parts` holds, per site, `[version, place]`: of that transaction, which is not seen as a
 //!   whole, everything before the place is here already. It is left out when there is none.
 //! - `unsure` is true where the maker could not put what it wrote last on the disk: then it serves
@@ -49,6 +51,12 @@ pub const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// The highest number in a vector: the highest integer that JavaScript holds exactly.
 pub const NUMBER_MAX: u64 = clock::MAX;
+
+/// What `what` of an [`Omit`] begins with where versions came in part; a site follows.
+pub const IN_PART: char = '\u{1}';
+
+/// What it begins with where versions were to come from that site.
+pub const TO_COME: char = '\u{2}';
 
 /// A site: 16 random bytes.
 pub type Site = [u8; 16];
@@ -84,7 +92,7 @@ pub struct Omit {
     pub lo: u64,
     /// The last version.
     pub hi: u64,
-    /// The table, or the table and column, that is missing of them.
+    /// The table, or the table and column, that is missing of them; or [`IN_PART`], [`TO_COME`].
     pub what: String,
 }
 
@@ -148,7 +156,8 @@ impl Vector {
             return BTreeMap::new();
         }
         let mut all: BTreeMap<_, _> = self.seen.keys().map(|id| (id, self.seen_set(id))).collect();
-        self.omits.iter().for_each(|o| all.entry(&o.site).or_default().insert(o.lo, o.hi));
+        let here = self.omits.iter().filter(|o| !o.what.starts_with(TO_COME));
+        here.for_each(|o| all.entry(&o.site).or_default().insert(o.lo, o.hi));
         all
     }
 
