@@ -3,7 +3,7 @@
 use crate::case::{Case, NETS, Step};
 use crate::migrate;
 use crate::rng::Rng;
-use crate::shape::{Table, literal};
+use crate::shape::{ARM, Table, literal};
 
 /// So many seeds in a row share a world, so that it is made once.
 const SEEDS_PER_WORLD: u64 = 32;
@@ -154,7 +154,7 @@ fn sql(rng: &mut Rng, tables: &[Table], at: usize, open: &mut [bool], two: bool)
     let guards = tables.iter().any(|t| t.triggers.iter().any(|t| t.contains("armed")));
     let armed = guards && inside && rng.one_in(2);
     if armed {
-        list.push("INSERT INTO armed VALUES(1)".into());
+        list.push(ARM.into());
         (0..1 + rng.below(2)).for_each(|_| {
             let table = rng.pick(tables);
             list.push(statement(rng, table));

@@ -43,6 +43,9 @@ pub enum Domain {
     Blobs,
 }
 
+/// Arms the guards, up to the end of a transaction.
+pub const ARM: &str = "INSERT INTO armed VALUES(1)";
+
 const NAMES: [&str; 6] = ["t", "odd \"name\"", "select", "é🐘", "it's", "x]y"];
 const COLUMN_NAMES: [&str; 8] = ["a", "b", "c", "d", "the \"e\"", "where", "Ü", "g'h"];
 const TYPES: [&str; 11] = [
