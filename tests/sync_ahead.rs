@@ -210,3 +210,28 @@ fn d2_any_mixture_of_clocks_ends_equal() {
     }
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
 }
+
+/// Whoever asked a file for its changes while it had a transaction open got nothing of what waited
+/// there for the clock, though it was told as whole: what had come due was merged first, within
+/// that transaction, and what is not committed is not sent. So it was seen, and never sent again.
+#[test]
+fn what_waits_is_not_merged_in_the_middle_of_a_transaction_that_is_asked() {
+    let (behind, ours) = (Clock::new(), Clock::new());
+    let (b, a, c) = (on(&behind), on(&ours), on(&ours));
+    behind.ahead(-10 * MINUTE);
+    run(&a, "INSERT INTO t VALUES(1, 'a')");
+    pull_rows(&b, &a);
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_held"), 1);
+    behind.ahead(0);
+    for end in ["ROLLBACK", "COMMIT"] {
+        run(&b, "BEGIN");
+        pull(&c, &b);
+        pull(&c, &b);
+        assert_eq!(rows(&c, "SELECT k, v FROM t"), ["1|a"], "what waits is passed on as it is");
+        run(&b, end);
+    }
+    assert_eq!(one(&b, "SELECT crsql_vector() IS NOT NULL"), "1");
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_held"), 0);
+    settle(&[&a, &b, &c]);
+    assert_equal(&[&a, &b, &c]);
+}

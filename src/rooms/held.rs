@@ -374,9 +374,11 @@ pub fn retry(s: &Session) -> Result<()> {
 }
 
 /// Tries again what our clock has come close enough to, and what waits for a table that is there
-/// now. Opens a savepoint of its own.
+/// now. Opens a savepoint of its own. Not in a transaction of the caller's: what is asked of this
+/// file would then be neither held nor committed.
 pub fn retry_due(s: &Session) -> Result<()> {
-    if !any(s)? || s.db.readonly() != Some(false) || s.db.write_statement_running() {
+    let may_write = s.db.readonly() == Some(false) && !s.db.write_statement_running();
+    if !any(s)? || !may_write || !s.db.autocommit() {
         return Ok(());
     }
     if planted!("held-for-ever") {
