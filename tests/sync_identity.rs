@@ -375,3 +375,33 @@ fn i1_a_third_file_that_gets_the_other_content_of_a_number_keeps_its_stamp() {
     assert_equal(&[&third, &a, &b]);
     assert_eq!(rows(&third, "SELECT * FROM t WHERE k = 'old'"), ["old|b|a"]);
 }
+
+/// A merge that shows a fork issues what was written since again, at once. A connection that had
+/// its transaction open told these versions before they were committed, and a cursor that was kept
+/// of them stood too high once the transaction was rolled back.
+#[test]
+fn i1_versions_that_a_merge_issues_again_are_told_when_they_are_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, copy) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    made(&file).close().unwrap();
+    std::fs::copy(&file, &copy).unwrap();
+    let (a, b, c) = (open(&file), open(&copy), peer());
+    for n in 1..4 {
+        run(&a, &format!("INSERT INTO t VALUES('a{n}', 1, 1)"));
+        run(&b, &format!("INSERT INTO t VALUES('b{n}', 2, 2)"));
+    }
+    pull(&c, &b);
+    let blob = everything(&c);
+    let site = site(&a);
+    for end in ["ROLLBACK", "COMMIT"] {
+        run(&a, "BEGIN");
+        apply(&a, &blob);
+        assert_eq!(int(&a, "SELECT crsql_db_version()"), 3, "before the {end}");
+        run(&a, end);
+    }
+    assert_ne!(self::site(&a), site);
+    assert_eq!(int(&a, "SELECT crsql_db_version()"), 6, "its own and those of the copy");
+    settle(&[&a, &b, &c]);
+    assert_equal(&[&a, &b, &c]);
+    assert_eq!(int(&c, "SELECT count(*) FROM t"), 6);
+}

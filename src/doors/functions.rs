@@ -115,7 +115,7 @@ fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
 }
 
 fn db_version(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {
-    out.int(count(identity::db_version(s)?));
+    out.int(count(identity::told_version(s)?));
     Ok(())
 }
 

@@ -54,8 +54,7 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
         s.enlist()?;
         flush::flush(s)?;
         if inside {
-            let before = coverage::vector(s)?;
-            s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
+            coverage::before_merging(s)?;
         }
         alter::reconcile(s)?;
         guard::ensure(s)?;

@@ -318,7 +318,7 @@ pub fn remember_new(s: &Session, new: &Deps) -> Result<()> {
 
 /// `crsql_vector()` as data: what is seen and committed.
 pub fn vector(s: &Session) -> Result<Vector> {
-    if let Some(before) = s.memory.borrow().seen_before.as_ref() {
+    if let Some((before, _)) = s.memory.borrow().before.as_ref() {
         return Ok(Vector::clone(before));
     }
     with_open(s)
@@ -397,6 +397,15 @@ pub fn parse(v: ValueRef<'_>) -> Result<Vector> {
     }
 }
 
+/// Keeps what is told while a transaction is open that merges.
+pub fn before_merging(s: &Session) -> Result<()> {
+    if s.memory.borrow().before.is_none() {
+        let before = (Rc::new(vector(s)?), identity::db_version(s)?);
+        s.memory.borrow_mut().before = Some(before);
+    }
+    Ok(())
+}
+
 /// `crsql_seen(vector)`: the caller has inserted, row by row, all that the maker of the vector had.
 pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     let vector = parse(v)?;
@@ -406,8 +415,7 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
         s.enlist()?;
         super::flush::flush(s)?;
         if inside {
-            let before = self::vector(s)?;
-            s.memory.borrow_mut().seen_before.get_or_insert(Rc::new(before));
+            before_merging(s)?;
         }
         let was = s.own()?;
         forks::heal(s, &vector)?;

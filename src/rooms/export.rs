@@ -160,7 +160,7 @@ fn ahead_last(s: &Session, since: &Vector, missing: Missing) -> Result<Missing> 
 /// is no longer there to be sent.
 pub fn refuse_open(s: &Session, call: &str) -> Result<()> {
     let memory = s.memory.borrow();
-    if memory.overwrote || memory.seen_before.is_some() || !memory.touches.is_empty() {
+    if memory.overwrote || memory.before.is_some() || !memory.touches.is_empty() {
         return Err(Error::refused(format!(
             "{call}: this connection has uncommitted changes in place of committed ones; COMMIT or \
              ROLLBACK first, or ask on another connection"

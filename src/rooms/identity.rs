@@ -42,7 +42,14 @@ pub fn site_id(s: &Session) -> Result<Option<SiteId>> {
     s.own_id().map(Some)
 }
 
-/// `crsql_db_version()`: the newest own version that is committed.
+/// `crsql_db_version()`: the newest own version that is committed. A merge may write more than one,
+/// of what a fork makes us issue again.
+pub fn told_version(s: &Session) -> Result<u64> {
+    let before = s.memory.borrow().before.as_ref().map(|(_, version)| *version);
+    before.map_or_else(|| db_version(s), Ok)
+}
+
+/// The newest own version but for that of the open transaction.
 pub fn db_version(s: &Session) -> Result<u64> {
     if !s.installed()? {
         return Ok(0);

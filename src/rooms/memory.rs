@@ -184,8 +184,8 @@ pub struct Memory {
     pub any_lacking: Option<bool>,
     /// Where it is: the versions of which rows came one by one in this transaction.
     pub row_by_row: Omits,
-    /// What had been seen before the open transaction began to merge.
-    pub seen_before: Option<Rc<Vector>>,
+    /// What had been seen before the open transaction began to merge, and the newest own version.
+    pub before: Option<(Rc<Vector>, u64)>,
     /// The open transaction wrote over something that was committed before.
     pub overwrote: bool,
     /// What is known of the statements on a library that has a fault.
@@ -236,9 +236,9 @@ impl Memory {
             let enlisted = self.enlisted;
             let marks = std::mem::take(&mut self.marks);
             let given = self.given;
-            let seen_before = self.seen_before.take();
+            let before = self.before.take();
             let upserts = self.upserts;
-            *self = Self { enlisted, marks, given, seen_before, upserts, ..Self::default() };
+            *self = Self { enlisted, marks, given, before, upserts, ..Self::default() };
             if let Some(given) = &mut self.given {
                 given.part = 0;
             }
