@@ -6,7 +6,7 @@ use rusqlite::ffi;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{c_int, c_uint};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// 2026-01-01, in milliseconds of the Julian day.
@@ -20,19 +20,6 @@ unsafe extern "C" fn time(_: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
     ffi::SQLITE_OK
 }
 
-/// The entry point as `sqlite3_auto_extension` wants it: it takes 0 for well, and nothing else.
-unsafe extern "C" fn entry(
-    db: *mut ffi::sqlite3,
-    err: *mut *mut c_char,
-    api: *const ffi::sqlite3_api_routines,
-) -> c_int {
-    // SAFETY: SQLite's own arguments.
-    match unsafe { crsql::doors::entry::sqlite3_crsql_init(db.cast(), err, api.cast()) } {
-        256 => 0,
-        code => code,
-    }
-}
-
 /// Puts clock and extension in place. Once, before the first connection.
 pub fn start() {
     // SAFETY: the default file system layer lives as long as the process, and so does the copy;
@@ -42,7 +29,7 @@ pub fn start() {
         ffi::sqlite3_config(ffi::SQLITE_CONFIG_MULTITHREAD);
         ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0);
         ffi::sqlite3_config(ffi::SQLITE_CONFIG_LOOKASIDE, 1200, 800);
-        ffi::sqlite3_auto_extension(Some(entry));
+        crsql::register().expect("SQLite takes crsql");
         ffi::sqlite3_initialize();
         let mut vfs = *ffi::sqlite3_vfs_find(std::ptr::null());
         vfs.pNext = std::ptr::null_mut();

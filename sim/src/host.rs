@@ -2,8 +2,7 @@
 
 use crate::{disk, memory};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, ffi};
-use std::ffi::{c_char, c_int};
+use rusqlite::{Connection, OpenFlags};
 
 /// An SQL error: SQLite's extended code and the sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,25 +27,11 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// The entry point as `sqlite3_auto_extension` wants it: it takes 0 for well, and nothing else.
-unsafe extern "C" fn entry(
-    db: *mut ffi::sqlite3,
-    err: *mut *mut c_char,
-    api: *const ffi::sqlite3_api_routines,
-) -> c_int {
-    // SAFETY: SQLite's own arguments.
-    match unsafe { crsql::doors::entry::sqlite3_crsql_init(db.cast(), err, api.cast()) } {
-        256 => 0,
-        code => code,
-    }
-}
-
 /// Puts disks and extension in place. Once, before the first connection.
 pub fn install() {
     memory::install();
     disk::install();
-    // SAFETY: an entry point, which stays where it is.
-    unsafe { ffi::sqlite3_auto_extension(Some(entry)) };
+    crsql::register().expect("SQLite takes crsql");
 }
 
 /// A connection to the file of a machine.

@@ -74,3 +74,18 @@ pub unsafe extern "C" fn sqlite3_crsqlite_init(
     // SAFETY: the arguments are SQLite's own.
     unsafe { sqlite3_crsql_init(db, err, api) }
 }
+
+/// The entry point for `sqlite3_auto_extension`, which takes 0 for well and nothing else: for
+/// programs that link crsql in.
+///
+/// # Safety
+/// As `sqlite3_crsql_init`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sqlite3_crsql_auto(
+    db: *mut sqlite3,
+    err: *mut *mut c_char,
+    api: *const c_void,
+) -> c_int {
+    // SAFETY: the arguments are SQLite's own.
+    unsafe { init(db, err, api, register) }
+}

@@ -9,6 +9,7 @@
 //! |------------|-------------------------------------------------------------------|
 //! | `abi`      | the C structures, laid out as `sqlite3.h` has them                |
 //! | `api`      | the slots of the routine table that we call, typed                |
+//! | `auto`     | [`every_connection`], where we are linked into a program          |
 //! | `entry`    | [`init`]: takes the table from the host, refuses what is too old  |
 //! | `fence`    | panics and error codes on their way into C                        |
 //! | `db`       | [`Db`], the connection                                            |
@@ -35,6 +36,8 @@
 mod abi;
 mod api;
 mod args;
+#[cfg(feature = "register")]
+mod auto;
 pub mod cache;
 pub mod catalog;
 mod db;
@@ -57,6 +60,8 @@ mod vtab;
 
 pub use abi::sqlite3;
 pub use args::Args;
+#[cfg(feature = "register")]
+pub use auto::every_connection;
 pub use db::Db;
 pub use entry::init;
 pub use function::FnFlags;
