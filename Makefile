@@ -29,7 +29,7 @@ DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint audit bench bench-quick counts laws sim planted faults kill fuzz matrix \
-	valgrind helgrind asan miri mutants coverage clean need-sqlite3
+	valgrind helgrind asan miri mutants coverage test-bindings dist clean need-sqlite3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -116,6 +116,12 @@ $(TOOLS)/bin/cargo-mutants:
 
 coverage: need-sqlite3 ## the lines and branches that the tests reach, by file
 	tests/proof/coverage.sh
+
+test-bindings: build ## every package in its real drivers, installed as a user does; BINDINGS="python go" for some
+	bindings/test.sh "./$(LIBRARY)" $(BINDINGS)
+
+dist: ## every package for this platform, with checksums, in dist/
+	bindings/dist.sh dist
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -1,0 +1,59 @@
+// Compiled, never run: the types for every driver, as a module and as a CommonJS file.
+import Better from 'better-sqlite3';
+import { DatabaseSync } from 'node:sqlite';
+import sqlite3 from 'sqlite3';
+import { Replica, getLoadablePath, load, sync } from 'crsql';
+import type { Change, Database, Peer, Report, Watch } from 'crsql';
+
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_: Same<A, B>): void {}
+
+const better = new Replica(new Better('a.db'));
+const node = new Replica(new DatabaseSync('a.db', { allowExtension: true }));
+const later = new Replica(new sqlite3.Database('a.db'));
+declare const any: Replica<Database>;
+declare const peer: Peer;
+
+for (const replica of [better, node]) {
+  const vector: string = replica.vector();
+  const changeset: Uint8Array | null = replica.pull(vector, 1000);
+  if (changeset) replica.apply(changeset).tables satisfies string[];
+  for (const { val } of replica.changes()) val satisfies Change['val'];
+}
+same<ReturnType<typeof better.apply>, Report>(true);
+same<ReturnType<typeof node.watch>, Watch>(true);
+same<ReturnType<typeof later.vector>, Promise<string>>(true);
+same<ReturnType<typeof later.apply>, Promise<Report>>(true);
+same<ReturnType<typeof later.enable>, Promise<void>>(true);
+same<ReturnType<typeof any.vector>, string | Promise<string>>(true);
+
+const now = sync(better, node);
+same<typeof now, void>(true);
+const then = sync(better, later);
+same<typeof then, Promise<void>>(true);
+const either = sync(better, any);
+same<typeof either, void | Promise<void>>(true);
+const distant = sync(better, peer);
+same<typeof distant, void | Promise<void>>(true);
+
+const loaded = load(new sqlite3.Database('a.db'));
+same<typeof loaded, Promise<void>>(true);
+const loadedNow = load(new DatabaseSync('a.db'));
+same<typeof loadedNow, void>(true);
+getLoadablePath() satisfies string;
+
+export async function use(): Promise<void> {
+  for await (const change of later.changes(await later.vector())) await later.insert(change);
+  for await (const change of better.changes(null)) better.insert(change);
+  for await (const { tables } of better.watch({ interval: 50 })) tables satisfies string[];
+  const watch = await later.watch();
+  watch.on('change', ({ tables }) => tables satisfies string[]).on('error', (error) => error.stack);
+  watch.stop();
+  // @ts-expect-error: with sqlite3 there is nothing to iterate over at once
+  for (const change of later.changes()) change satisfies Change;
+  // @ts-expect-error: a changeset may be null
+  better.apply(better.pull());
+  // @ts-expect-error: no connection
+  new Replica({});
+}
