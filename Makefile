@@ -44,7 +44,7 @@ demo: build need-sqlite3 ## two databases edited apart and synced, in the stock 
 	SQLITE3="$(SQLITE3)" examples/demo.sh
 
 test: need-sqlite3 ## every test: Rust, SQL scripts, documents, house rules
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features register
 
 lint: $(DENY) ## formatting, clippy, licences and sources of what we depend on
 	$(CARGO) fmt --check

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{bare, error, int, open, rows, run, shell};
+use common::{bare, error, int, memory, one, open, rows, run, shell};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -172,4 +172,41 @@ fn b11_an_attached_copy_is_not_captured_as_the_file_itself() {
     assert_eq!(rows(&db, "SELECT id, n FROM \"a \"\"copy\".t"), ["both|1"]);
     assert_eq!(int(&db, "SELECT count(DISTINCT pk) FROM crsql_changes"), 2);
     assert_eq!(rows(&db, "SELECT * FROM crsql_check()"), Vec::<String>::new());
+}
+
+/// A connection that had read the schema before another one made the first table of the file a
+/// replicated one did not see that ours were there, until it ran a statement of its own: its first
+/// `crsql_apply` failed with "table crsql_state already exists", and its answers were those of a
+/// file without crsql.
+#[test]
+fn l4_a_table_that_another_connection_made_replicated_is_seen_at_once() {
+    let peer = memory();
+    run(&peer, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v); SELECT crsql_as_crr('t')");
+    run(&peer, "INSERT INTO t VALUES(2, 'peer')");
+    let hex: String = peer.query_row("SELECT hex(crsql_changeset())", [], |r| r.get(0)).unwrap();
+    let answers = [
+        "SELECT crsql_db_version()",
+        "SELECT crsql_next_db_version()",
+        "SELECT hex(crsql_site_id())",
+        "SELECT crsql_digest()",
+        "SELECT crsql_config_get('max-drift-ms')",
+        "SELECT crsql_begin_alter('t')",
+        "SELECT crsql_as_crr('t')",
+        "SELECT count(*) FROM crsql_changes",
+    ];
+    let apply = format!("SELECT crsql_apply(x'{hex}') ->> '$.applied'");
+    for sql in answers.into_iter().chain([apply.as_str()]) {
+        let dir = tempfile::tempdir().unwrap();
+        let early = open(&dir.path().join("t.db"));
+        run(&early, "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v)");
+        let later = open(&dir.path().join("t.db"));
+        run(&later, "SELECT crsql_as_crr('t'); INSERT INTO t VALUES(1, 'x')");
+        run(&later, "SELECT crsql_config_set('max-drift-ms', 5)");
+        let answer = one(&early, sql);
+        if sql.contains("apply") {
+            assert_eq!(answer, "1");
+        } else {
+            assert_eq!(answer, one(&later, sql), "{sql}");
+        }
+    }
 }

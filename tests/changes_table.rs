@@ -240,3 +240,41 @@ fn rows_impacted_counts_what_merges_changed() {
     assert_eq!(first, "integer");
     let _ = Cell::Null;
 }
+
+/// better-sqlite3 and node:sqlite hand whole numbers over as REAL. What a program read from
+/// `crsql_changes` and inserted again came as 4.0 for the 4 of an INTEGER column, and was held.
+#[test]
+fn numbers_from_a_language_with_one_kind_of_number_are_those_of_the_column() {
+    let t = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, i INTEGER, n NUMERIC, r REAL, x);
+             SELECT crsql_as_crr('t')";
+    let (a, b) = (memory(), memory());
+    run(&a, t);
+    run(&b, t);
+    run(&a, "INSERT INTO t VALUES(1, 4, 9007199254740991, 2.0, 'x'), (2, -1, 0.5, 0.25, 7)");
+    let all = rows(
+        &a,
+        "SELECT hex(pk), cid, val, col_version, db_version, hex(site_id), cl, seq
+                        FROM crsql_changes WHERE cid <> 'x'",
+    );
+    for change in all {
+        let [pk, cid, val, version, db_version, site, cl, seq] =
+            change.split('|').collect::<Vec<_>>().try_into().unwrap();
+        let val = if val.ends_with(".0") {
+            val.replace(".0", "")
+        } else if val.contains('.') {
+            val.to_owned()
+        } else {
+            format!("{val}.0")
+        };
+        run(
+            &b,
+            &format!(
+                "INSERT INTO crsql_changes
+             VALUES('t', x'{pk}', '{cid}', {val}, {version}, {db_version}, x'{site}', {cl}, {seq})"
+            ),
+        );
+    }
+    let typed = "SELECT k, typeof(i), i, typeof(n), n, typeof(r), r FROM t";
+    assert_eq!(rows(&a, typed), rows(&b, typed));
+    assert_eq!(int(&b, "SELECT count(*) FROM crsql_held"), 0);
+}

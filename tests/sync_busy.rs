@@ -49,3 +49,42 @@ fn l4_a_pull_waits_for_no_writer() {
         assert_eq!(int(&peer, "SELECT count(*) FROM t"), 3, "{mode}");
     }
 }
+
+/// A call that writes failed at once with "database is locked" while another connection was
+/// writing, whatever the timeout said: it had read before it wrote, and then SQLite does not wait.
+#[test]
+fn l4_a_call_that_writes_waits_for_another_writer() {
+    for mode in ["WAL", "DELETE"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let (writer, mut other) = (open(&path), open(&path));
+        run(&writer, &format!("PRAGMA journal_mode = {mode}; {T} CREATE TABLE u(k PRIMARY KEY)"));
+        run(&writer, "DROP TABLE u; CREATE TABLE u(k INTEGER PRIMARY KEY NOT NULL, v)");
+        let peer = memory();
+        run(&peer, T);
+        run(&peer, "INSERT INTO t VALUES(1, 'one')");
+        let blob = changeset(&peer, &vector(&writer), None).unwrap();
+        let literal: String = blob.iter().map(|byte| format!("{byte:02x}")).collect();
+        let calls = [
+            format!("crsql_apply(x'{literal}')"),
+            format!("crsql_seen('{}')", vector(&peer)),
+            "crsql_as_crr('u')".to_owned(),
+            "crsql_begin_alter('u')".to_owned(),
+            "crsql_commit_alter('u')".to_owned(),
+            "crsql_as_table('u')".to_owned(),
+            "crsql_new_site()".to_owned(),
+        ];
+        for call in calls {
+            run(&writer, "BEGIN IMMEDIATE; INSERT INTO t VALUES(abs(random()), 'x')");
+            let asked = std::thread::spawn(move || {
+                let done = other.query_row(&format!("SELECT {call}"), [], |_| Ok(()));
+                (other, call, done.map_err(|e| e.to_string()))
+            });
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            run(&writer, "COMMIT");
+            let (back, call, done) = asked.join().unwrap();
+            other = back;
+            assert_eq!(done, Ok(()), "{mode}: {call}");
+        }
+    }
+}

@@ -405,3 +405,36 @@ fn i1_versions_that_a_merge_issues_again_are_told_when_they_are_committed() {
     assert_equal(&[&a, &b, &c]);
     assert_eq!(int(&c, "SELECT count(*) FROM t"), 6);
 }
+
+/// Who pulls inside a transaction says what was committed, so the answerer does not hear that a
+/// site was closed, and sends its later versions again and again. Half of the time each answer
+/// made a new version here: the closed version took the row's name, as the greater site, and was
+/// issued again for it. A pull that went on for as long as there was something new never ended.
+#[test]
+fn i1_what_a_closed_site_deleted_is_issued_again_once() {
+    for _ in 0..12 {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, copy) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        let a = made(&file);
+        run(&a, "INSERT INTO t VALUES('k', 1, 1)");
+        a.close().unwrap();
+        std::fs::copy(&file, &copy).unwrap();
+        let (a, b, c) = (open(&file), open(&copy), peer());
+        run(&a, "INSERT INTO t VALUES('a', 1, 1)");
+        run(&b, "DELETE FROM t");
+        run(&c, "BEGIN");
+        pull(&c, &a);
+        let mut new = 0;
+        while let Some(blob) = changeset(&b, &vector(&c), None) {
+            if apply(&c, &blob)["new"] == false {
+                break;
+            }
+            new += 1;
+            assert!(new < 10, "a pull in a transaction does not end");
+        }
+        run(&c, "COMMIT");
+        settle(&[&a, &b, &c]);
+        assert_equal(&[&a, &b, &c]);
+        assert_eq!(keys(&c), "a");
+    }
+}

@@ -16,13 +16,15 @@
 extern "C" {
 #endif
 
-/* The entry point, in libcrsql.a and in the library file. SQLite calls it. */
+/* The entry points, in libcrsql.a and in the library file. SQLite calls them: the first where it
+** loads the file, the second where crsql is linked in. */
 int sqlite3_crsql_init(sqlite3 *db, char **error, const struct sqlite3_api_routines *api);
+int sqlite3_crsql_auto(sqlite3 *db, char **error, const struct sqlite3_api_routines *api);
 
 /* Registers the linked crsql for every connection that is opened afterwards. Gives SQLITE_OK, or
 ** why not. Without this call nothing refers to libcrsql.a. */
 static inline int crsql_register(void) {
-    return sqlite3_auto_extension((void (*)(void))sqlite3_crsql_init);
+    return sqlite3_auto_extension((void (*)(void))sqlite3_crsql_auto);
 }
 
 /* The library's file: what the environment variable CRSQL_LIBRARY names, else "crsql", which SQLite

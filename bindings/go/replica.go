@@ -122,45 +122,10 @@ func (r *Replica) value(ctx context.Context, into any, query string, args ...any
 	})
 }
 
-// writing reads the one value of a statement that writes. In a transaction of its own unless one
-// is open: a statement that reads first and then finds another connection writing fails at once,
-// while BEGIN IMMEDIATE waits as long as the connection's busy timeout says.
-func (r *Replica) writing(ctx context.Context, into any, query string, args ...any) error {
-	return r.with(ctx, func(conn *sql.Conn) (err error) {
-		idle := false
-		err = conn.Raw(func(raw any) error {
-			idle = raw.(*sqlite3.SQLiteConn).AutoCommit()
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if idle {
-			if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-				return err
-			}
-			defer func() { err = end(ctx, conn, err) }()
-		}
-		return conn.QueryRowContext(ctx, query, args...).Scan(into)
-	})
-}
-
-// end ends the transaction, well if err is nil; a connection goes back to its pool without one.
-func end(ctx context.Context, conn *sql.Conn, err error) error {
-	if err == nil {
-		_, err = conn.ExecContext(ctx, "COMMIT")
-	}
-	if err != nil {
-		// Some errors have ended it already; then this fails, and says nothing new.
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	}
-	return err
-}
-
 // Enable makes a table replicated. A second time it does nothing.
 func (r *Replica) Enable(ctx context.Context, table string) error {
 	var ok string
-	return r.writing(ctx, &ok, "SELECT crsql_as_crr(?)", table)
+	return r.value(ctx, &ok, "SELECT crsql_as_crr(?)", table)
 }
 
 // Vector says what this replica has seen.
@@ -190,7 +155,7 @@ func (r *Replica) Apply(ctx context.Context, blob []byte) (Report, error) {
 		return report, nil
 	}
 	var text []byte
-	if err := r.writing(ctx, &text, "SELECT crsql_apply(?)", blob); err != nil {
+	if err := r.value(ctx, &text, "SELECT crsql_apply(?)", blob); err != nil {
 		return report, err
 	}
 	if err := json.Unmarshal(text, &report); err != nil {

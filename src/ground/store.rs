@@ -34,9 +34,13 @@ const CONFIG_SET: Fixed = Fixed(
      ON CONFLICT(key) DO UPDATE SET value = excluded.value",
 );
 
-/// Whether this file has our tables. Refuses a file whose format this code cannot read. The
-/// caller has just asked for `schema_mark`, so that SQLite knows the schema as it is.
+/// Whoever runs it knows the schema as it is: SQLite prepares it anew where another connection has
+/// changed the schema, which a PRAGMA does not notice.
+const LOOK: Fixed = Fixed(9, "SELECT 1 FROM sqlite_schema LIMIT 0");
+
+/// Whether this file has our tables. Refuses a file whose format this code cannot read.
 pub fn installed(cache: &Cache) -> Result<bool> {
+    cache.fixed(LOOK)?.step()?;
     match cache.db().table_column("crsql_state", "format") {
         Ok(_) => State::read(cache)?.check_format().map(|()| true),
         Err(e) if e.code == SQLITE_ERROR => Ok(false),

@@ -351,7 +351,7 @@ pub fn begin(s: &Rc<Session>, name: &str) -> Result<()> {
     if !s.installed()? {
         return named(s, "crsql_begin_alter", name).map(|_| ());
     }
-    s.atomically("crsql_begin_alter", || {
+    s.writing("crsql_begin_alter", || {
         s.enlist()?;
         flush::flush(s)?;
         reconcile(s)?;
@@ -378,7 +378,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
     if !s.installed()? {
         return named(s, "crsql_commit_alter", name).map(|_| ());
     }
-    s.atomically("crsql_commit_alter", || {
+    s.writing("crsql_commit_alter", || {
         s.enlist()?;
         flush::flush(s)?;
         let table = named_or_altered(s, name)?;

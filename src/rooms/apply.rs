@@ -49,7 +49,7 @@ impl Inbound<'_> {
 pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
     let changeset = changeset::decode(bytes)?;
     let inside = !s.db.autocommit();
-    let report = s.atomically("crsql_apply", || {
+    let report = s.writing("crsql_apply", || {
         identity::ensure(s)?;
         s.enlist()?;
         flush::flush(s)?;

@@ -411,7 +411,7 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
     let vector = parse(v)?;
     identity::ensure(s)?;
     let inside = !s.db.autocommit();
-    s.atomically("crsql_seen", || {
+    s.writing("crsql_seen", || {
         s.enlist()?;
         super::flush::flush(s)?;
         if inside {

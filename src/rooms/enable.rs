@@ -32,7 +32,7 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
     if s.installed()? && is_whole(s, &shape.name)? {
         return Ok(());
     }
-    s.atomically("crsql_as_crr", || {
+    s.writing("crsql_as_crr", || {
         let agreed = !s.installed()? || agrees(s)?;
         if !s.installed()? {
             s.expiring(|| store::install(s.db))?;
@@ -186,7 +186,7 @@ fn stamp_rows(s: &Session, table: &Table, txn: Txn, writer: &mut Writer) -> Resu
 
 /// Makes a replicated table ordinary again: nothing of ours stays on it.
 pub fn as_table(s: &Rc<Session>, name: &str) -> Result<()> {
-    s.atomically("crsql_as_table", || {
+    s.writing("crsql_as_table", || {
         ordered::disorder(s, name)?;
         if !s.installed()? {
             return Ok(());

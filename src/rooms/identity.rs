@@ -73,7 +73,7 @@ pub fn next_db_version(s: &Session) -> Result<u64> {
 /// stays the old one's, and is known here in full.
 pub fn renew(s: &Session) -> Result<SiteId> {
     ensure(s)?;
-    s.atomically("crsql_new_site", || {
+    s.writing("crsql_new_site", || {
         s.enlist()?;
         super::flush::flush(s)?;
         let old = s.own()?;

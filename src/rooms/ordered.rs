@@ -45,7 +45,7 @@ struct List<'a> {
 /// Orders a table, anew where it is ordered already. `names` are the order column and those of the
 /// collection.
 pub fn as_ordered(s: &Session, table: &str, names: &[&str]) -> Result<()> {
-    s.atomically("crsql_fract_as_ordered", || {
+    s.writing("crsql_fract_as_ordered", || {
         let table = checked(s, table, names)?;
         let columns = columns(s, &table)?;
         let spelled = |name: &&str| {

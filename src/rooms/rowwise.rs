@@ -8,6 +8,7 @@ use super::session::Session;
 use super::single;
 use super::{alter, coverage, flush, forks, guard, log, merger, omits};
 use crate::ground::Args;
+use crate::words::affinity::Affinity;
 use crate::words::dot::{MAX_CL, MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::pack;
@@ -48,7 +49,8 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>) -> Result<()> {
         let mut memory = s.memory.borrow_mut();
         memory.row_by_row.entry(site).or_default().insert(one.version, one.version);
     }
-    single::merge_change(s, &one, None).map(|_| ())
+    let val = as_held(s, one.table, one.cid, one.val)?;
+    single::merge_change(s, &One { val, ..one }, None).map(|_| ())
 }
 
 /// Whether a change of our own site is one that this file made. Above our newest version, or with
@@ -134,6 +136,24 @@ fn parse(args: Args<'_>) -> Result<One<'_>> {
         site,
         version: count(5, "db_version", 1, MAX_COUNT)?,
         stamp,
+    })
+}
+
+/// The number that a column held where it came from, for one of the same affinity: a driver of a
+/// language with one kind of number may have made 4.0 of 4, or 4 of 4.0.
+fn as_held<'a>(s: &Session, table: &str, cid: &str, val: ValueRef<'a>) -> Result<ValueRef<'a>> {
+    if !matches!(val, ValueRef::Int(_) | ValueRef::Real(_)) {
+        return Ok(val);
+    }
+    let Some(number) = whole_number(val).filter(|n| n.unsigned_abs() <= MAX_COUNT) else {
+        return Ok(val);
+    };
+    let table = s.named(table)?;
+    let column = table.as_ref().and_then(|t| t.cols.get(t.column(cid)?));
+    Ok(match (column.map(|column| column.affinity), val) {
+        (Some(Affinity::Integer | Affinity::Numeric), ValueRef::Real(_)) => ValueRef::Int(number),
+        (Some(Affinity::Real), ValueRef::Int(_)) => ValueRef::Real(number as f64),
+        _ => val,
     })
 }
 

@@ -30,6 +30,8 @@ const INNER: [Fixed; 3] = [
 ];
 /// Tells whether SQLite wants every statement prepared anew, and costs next to nothing.
 const PROBE: Fixed = Fixed(38, "SELECT 1");
+/// Takes the lock of whoever writes, and writes nothing.
+const LOCK: Fixed = Fixed(39, "UPDATE crsql_state SET self = self WHERE 0");
 
 /// One connection.
 pub struct Session {
@@ -266,6 +268,22 @@ impl Session {
         }
         drop(panicked);
         done
+    }
+
+    /// The same for what always writes: where another connection is writing it waits, as long as
+    /// the connection's timeout says. SQLite does so only for who has not read anything yet.
+    pub fn writing<T>(&self, call: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.atomically(call, || {
+            if self.depth.get() == 1 && self.alone.get() {
+                match self.cache.fixed(LOCK) {
+                    Ok(mut lock) => lock.run()?,
+                    // Our tables are not there yet.
+                    Err(e) if e.code == SQLITE_ERROR => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            work()
+        })
     }
 
     /// Opens the savepoint. An interrupt can come when it is open already: then it is closed. The

@@ -14,10 +14,10 @@ package static
 
 // go-sqlite3 brings SQLite, but no header that other packages could include.
 int sqlite3_auto_extension(void (*entry)(void));
-int sqlite3_crsql_init(void *db, char **error, const void *api);
+int sqlite3_crsql_auto(void *db, char **error, const void *api);
 
 static int crsql_register(void) {
-	return sqlite3_auto_extension((void (*)(void))sqlite3_crsql_init);
+	return sqlite3_auto_extension((void (*)(void))sqlite3_crsql_auto);
 }
 */
 import "C"
