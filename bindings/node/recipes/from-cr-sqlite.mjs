@@ -24,8 +24,8 @@ function open() {
 }
 
 // 1. A db_version is its origin's, for ever. So the cursor is a vector: it counts per site.
-// 2. better-sqlite3 binds a number as a real. crsql keeps the class of a value, so that 2 would not
-//    come as 2.0 into an INTEGER column but be held: hence safeIntegers(), and integers as BigInt.
+// 2. better-sqlite3 binds a number as a real, and crsql keeps the class of a value: 2 would come as
+//    2.0 into a column without a type. Hence safeIntegers(), and integers as BigInt.
 const readSql = 'SELECT * FROM crsql_changes WHERE since = ?';
 const writeSql = 'INSERT INTO crsql_changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)';
 
