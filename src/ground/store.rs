@@ -40,9 +40,19 @@ const LOOK: Fixed = Fixed(9, "SELECT 1 FROM sqlite_schema LIMIT 0");
 
 /// Whether this file has our tables. Refuses a file whose format this code cannot read.
 pub fn installed(cache: &Cache) -> Result<bool> {
-    cache.fixed(LOOK)?.step()?;
+    if !is_there(cache)? {
+        // As far as this connection knows.
+        cache.fixed(LOOK)?.step()?;
+        if !is_there(cache)? {
+            return Ok(false);
+        }
+    }
+    State::read(cache)?.check_format().map(|()| true)
+}
+
+fn is_there(cache: &Cache) -> Result<bool> {
     match cache.db().table_column("crsql_state", "format") {
-        Ok(_) => State::read(cache)?.check_format().map(|()| true),
+        Ok(_) => Ok(true),
         Err(e) if e.code == SQLITE_ERROR => Ok(false),
         Err(e) => Err(e),
     }
