@@ -48,7 +48,7 @@ test: need-sqlite3 ## every test: Rust, SQL scripts, documents, house rules
 
 lint: $(DENY) ## formatting, clippy, licences and sources of what we depend on
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features register -- -D warnings
 	set -e; for crate in sim benches fuzz; do $(CARGO) clippy --release --locked \
 		--target-dir target/beside --manifest-path $$crate/Cargo.toml -- -D warnings; done
 	"$(DENY)" --locked check licenses bans sources
@@ -121,11 +121,12 @@ test-bindings: build ## every package in its real drivers, installed as a user d
 	bindings/test.sh "./$(LIBRARY)" $(BINDINGS)
 
 dist: ## every package for this platform, with checksums, in dist/
+	rm -rf dist
 	bindings/dist.sh dist
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -f crsql.so crsql.dylib crsql.dll
+	rm -rf crsql.so crsql.dylib crsql.dll dist
 
 need-sqlite3:
 	@command -v $(SQLITE3) >/dev/null || { echo "The sqlite3 shell is missing: install the package" \

@@ -5,9 +5,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || { echo "usage: bindings/dist.sh OUTDIR" >&2; exit 2; }
-rm -rf "$1"
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+[ -z "$(ls -A "$out")" ] || { echo "$out is not empty; name a new folder" >&2; exit 2; }
 root=$(cd "$here/.." && pwd)
 cd "$root"
 work=$root/target/bindings/dist

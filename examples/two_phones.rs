@@ -3,6 +3,9 @@
 //! Each phone is a database of its own. They edit the same rows while they are apart, exchange
 //! what the other has not seen, and are equal.
 
+// It has nothing else to show it with.
+#![allow(clippy::print_stdout)]
+
 use rusqlite::{Connection, Result};
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {

@@ -20,18 +20,10 @@ fn crsql_may_load_by_itself() {
         *mut *mut std::ffi::c_char,
         *const rusqlite::ffi::sqlite3_api_routines,
     ) -> std::ffi::c_int;
-    unsafe extern "C" fn entry(
-        db: *mut rusqlite::ffi::sqlite3,
-        err: *mut *mut std::ffi::c_char,
-        api: *const rusqlite::ffi::sqlite3_api_routines,
-    ) -> std::ffi::c_int {
-        // SAFETY: SQLite's own arguments.
-        match unsafe { crsql::doors::entry::sqlite3_crsql_init(db.cast(), err, api.cast()) } {
-            256 => 0,
-            code => code,
-        }
-    }
-    let entry: Entry = entry;
+    // SAFETY: the same function, with rusqlite's names for what it takes.
+    let entry: Entry = unsafe {
+        std::mem::transmute(crsql::doors::entry::sqlite3_crsql_auto as *const std::ffi::c_void)
+    };
     // SAFETY: an entry point, which stays where it is.
     let code = unsafe { rusqlite::ffi::sqlite3_auto_extension(Some(entry)) };
     assert_eq!(code, 0);

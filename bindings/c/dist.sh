@@ -16,12 +16,7 @@ echo 'pub extern "C" fn f() {}' >"$work/empty.rs"
 system=$(cd "$root" && rustc --crate-type staticlib --print native-static-libs \
     -o "$work/empty.a" "$work/empty.rs" 2>&1 | sed -n 's/.*native-static-libs: //p')
 
-if [ -z "$static" ]; then
-    target=${CRSQL_BINDINGS_DIR:-$root/target/bindings}/cargo
-    (cd "$root" && cargo rustc --release --locked --lib --crate-type staticlib \
-        --target-dir "$target")
-    static=$target/release/libcrsql.a
-fi
+[ -n "$static" ] || static=$("$here/../static_library.sh")
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -1)
 name=crsql-c-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)

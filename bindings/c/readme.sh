@@ -39,7 +39,7 @@ said=$(cd "$folder" && CRSQL_LIBRARY=$installed/lib/crsql.so ./readme)
 same "the part in C" "$said" "$(block text 3)"
 
 # What it tells to build with, and to link with, are what we do.
-grep -qF "$(block text 4)" <(tr -s '\\\n ' ' ' <dist.sh) || { echo "README: building" >&2; exit 1; }
+grep -qF "$(block text 4)" <(tr -s '\\\n ' ' ' <../static_library.sh) || { echo "README: building" >&2; exit 1; }
 if [ "$(uname -s)" = Linux ]; then
     libs=$(sed -n 's/^Libs: .*-lcrsql //p' "$installed/lib/pkgconfig/crsql.pc")
     same "the system's libraries" "$(block text 5)" "$libs"

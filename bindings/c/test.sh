@@ -21,13 +21,7 @@ if ! pkg-config --exists 'sqlite3 >= 3.38'; then
         exit 1
     fi
 fi
-if [ -z "$static" ]; then
-    built=${CRSQL_BINDINGS_DIR:+$dir/cargo}
-    built=${built:-$root/target/bindings/cargo}
-    (cd "$root" && cargo rustc --release --locked --lib --crate-type staticlib \
-        --target-dir "$built")
-    static=$built/release/libcrsql.a
-fi
+[ -n "$static" ] || static=$(../static_library.sh)
 
 # The archive, unpacked as a user does.
 rm -rf "$dir/dist" "$dir/user" "$dir/run"

@@ -10,12 +10,7 @@ out=$(cd "$1" && pwd)
 library=$2
 static=${3:-}
 
-if [ -z "$static" ]; then
-    target=${CRSQL_BINDINGS_DIR:-$root/target/bindings}/cargo
-    (cd "$root" && cargo rustc --release --locked --lib --crate-type staticlib \
-        --target-dir "$target")
-    static=$target/release/libcrsql.a
-fi
+[ -n "$static" ] || static=$("$here/../static_library.sh")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

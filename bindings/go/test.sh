@@ -15,13 +15,7 @@ cd "$here"
 
 # What the README calls /path/to: the library, the static one and the archive that a user gets.
 rm -rf "$files"
-if [ -z "$static" ]; then
-    built=${CRSQL_BINDINGS_DIR:+$dir/cargo}
-    built=${built:-$root/target/bindings/cargo}
-    (cd "$root" && cargo rustc --release --locked --lib --crate-type staticlib \
-        --target-dir "$built")
-    static=$built/release/libcrsql.a
-fi
+[ -n "$static" ] || static=$(../static_library.sh)
 ./dist.sh "$files" "$library" "$static"
 cp "$library" "$files/crsql.${library##*.}"
 cp "$static" "$files/libcrsql.a"

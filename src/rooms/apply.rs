@@ -179,7 +179,7 @@ fn transaction<'a>(
 
 /// Grants a transaction that came in parts.
 fn grant_parts(s: &Session, name: Txn, head: &TxnHead, senders: &[Header]) -> Result<()> {
-    if coverage::closed_at(s, name.site)?.is_some_and(|at| name.version > at) {
+    if forks::is_void(s, name)? {
         return Ok(());
     }
     let mut new = Deps::new();

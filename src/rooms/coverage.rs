@@ -56,7 +56,6 @@ const CLOSED: Fixed = Fixed(
     "SELECT site_id, closed, closed_stamp, closed_from, forked IS NOT NULL FROM crsql_sites
      WHERE closed IS NOT NULL",
 );
-const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 
 /// What this file is and has seen, committed.
 pub struct Known {
@@ -206,13 +205,6 @@ fn closed(s: &Session) -> Result<BTreeMap<SiteId, (Closed, bool)>> {
         out.insert(id, (Closed { at, stamp, from }, stmt.int(4) != 0));
     }
     Ok(out)
-}
-
-/// Where a site was closed, if it was.
-pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
-    let mut stmt = s.cache.fixed(CLOSED_AT)?;
-    stmt.bind_int(1, i64::from(site))?;
-    if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
 }
 
 /// The versions of spans.
@@ -445,12 +437,9 @@ pub fn seen(s: &Rc<Session>, v: ValueRef<'_>) -> Result<()> {
 
 /// What of a site's versions may be granted on the word of a vector or header: not what lies above
 /// where the site was closed. The stamps are those of the spans.
-pub fn believed(s: &Session, id: &SiteId, mut set: RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
+pub fn believed(s: &Session, id: &SiteId, set: RangeSet, spans: &[Span]) -> Result<Vec<Span>> {
     let site = s.sites.intern(&s.cache, id)?;
-    if let Some(at) = closed_at(s, site)? {
-        set.remove(at + 1, u64::MAX >> 1);
-    }
-    spans_of(s, site, &set, spans)
+    spans_of(s, site, &forks::named(s, site, set)?, spans)
 }
 
 /// Versions as spans, with the stamps of their ends where these spans or the log say them.

@@ -26,6 +26,7 @@ use crate::ground::cache::Fixed;
 use crate::words::clock;
 use crate::words::dot::{MAX_COUNT, SiteId, Txn};
 use crate::words::error::{Error, Result};
+use crate::words::ranges::RangeSet;
 use crate::words::rowclock::RowClock;
 use crate::words::vector::{Closed, Vector};
 
@@ -40,6 +41,8 @@ const LEFT: Fixed = Fixed(
      WHERE closed IS NOT NULL AND EXISTS(SELECT 1 FROM crsql_log
        WHERE site = ordinal AND version > closed)",
 );
+
+const CLOSED_AT: Fixed = Fixed(89, "SELECT closed FROM crsql_sites WHERE ordinal = ?1");
 
 /// What a vector says of a site that this file knows otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,9 +230,29 @@ fn newest(s: &Session, site: u32, at: u64) -> Result<(u64, u64)> {
     Ok(if stmt.step()? { (count(stmt.int(0))?, count(stmt.int(1))?) } else { (0, 0) })
 }
 
+/// Where a site was closed, if it was.
+pub fn closed_at(s: &Session, site: u32) -> Result<Option<u64>> {
+    let mut stmt = s.cache.fixed(CLOSED_AT)?;
+    stmt.bind_int(1, i64::from(site))?;
+    if stmt.step()? && !stmt.is_null(0) { count(stmt.int(0)).map(Some) } else { Ok(None) }
+}
+
+/// Whether a transaction lies above where its site was closed, and so names nothing.
+pub fn is_void(s: &Session, txn: Txn) -> Result<bool> {
+    Ok(closed_at(s, txn.site)?.is_some_and(|at| txn.version > at))
+}
+
+/// Those of a site's versions that do not lie above where it was closed.
+pub fn named(s: &Session, site: u32, mut set: RangeSet) -> Result<RangeSet> {
+    if let Some(at) = closed_at(s, site)? {
+        set.remove(at + 1, u64::MAX);
+    }
+    Ok(set)
+}
+
 /// Closes a site: above `closed.at` it names nothing any more.
 fn close(s: &Session, site: u32, closed: Closed) -> Result<()> {
-    if coverage::closed_at(s, site)?.is_some_and(|at| at < closed.at) {
+    if closed_at(s, site)?.is_some_and(|at| at < closed.at) {
         return Ok(());
     }
     if site == s.own()? {

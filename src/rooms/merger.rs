@@ -6,8 +6,8 @@
 
 use std::rc::Rc;
 
-use super::coverage;
 use super::feed::HeldChange;
+use super::forks;
 use super::hand;
 use super::held::{self, Whole};
 use super::identity;
@@ -190,19 +190,14 @@ fn merge_sentinel(
         merge::sentinel(standing.map(id).transpose()?, (inc.site, dot.txn.version, dot.seq));
     // A version above where its site was closed names nothing: it would be issued again as often as
     // somebody who has not heard of it sends it.
-    let is_named = verdict.wins && standing.is_some() && is_void(s, dot.txn)?;
-    if !verdict.wins || is_named {
+    let in_vain = verdict.wins && standing.is_some() && forks::is_void(s, dot.txn)?;
+    if !verdict.wins || in_vain {
         return Ok(Outcome { superseded: 1, ..Outcome::default() });
     }
     clock.life = Some(dot);
     hand::put(s, inc.table.tid, inc.key, clock, true)?;
     sink(inc.key, dot.seq, 1);
     Ok(Outcome { applied: 1, ..Outcome::default() })
-}
-
-/// Whether a transaction lies above where its site was closed.
-fn is_void(s: &Session, txn: Txn) -> Result<bool> {
-    Ok(coverage::closed_at(s, txn.site)?.is_some_and(|at| txn.version > at))
 }
 
 /// The row begins a life that is new here.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::coverage::{self, Known};
 use super::session::Session;
-use super::{held, log, staged};
+use super::{forks, held, log, staged};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::ground::store;
@@ -58,8 +58,7 @@ pub fn column(s: &Session, table: &str, column: &str) -> Result<()> {
 fn lacking(s: &Session, name: &str) -> Result<()> {
     let all = read(s)?;
     for (site, seen) in coverage::all_seen(s)? {
-        let here = by_name(of(&all, site)).remove(name).unwrap_or_default();
-        replace(s, site, name, &here, &here.union(&seen))?;
+        add(s, &all, site, name, &seen)?;
     }
     Ok(())
 }
@@ -165,7 +164,7 @@ pub fn stopped(s: &Session, peer: &SiteId, had: &Seen, fresh: &Omits) -> Result<
         return Ok(());
     }
     let all = read(s)?;
-    let mut any = false;
+    let mut marked = false;
     for (site, versions) in fresh {
         let after = |(other, set): (&u32, &RangeSet)| match other == site {
             true => set.max().unwrap_or(0),
@@ -173,10 +172,10 @@ pub fn stopped(s: &Session, peer: &SiteId, had: &Seen, fresh: &Omits) -> Result<
         };
         let mut before = versions.clone();
         before.remove(left.iter().map(after).max().unwrap_or(0), u64::MAX);
-        any |= !before.is_empty();
+        marked |= !before.is_empty();
         add(s, &all, *site, &in_part(peer), &before)?;
     }
-    for (site, versions) in left.iter().filter(|_| any) {
+    for (site, versions) in left.iter().filter(|_| marked) {
         add(s, &all, *site, &to_come(peer), versions)?;
     }
     Ok(())
@@ -233,14 +232,15 @@ pub fn follow(s: &Session, peer: &Vector) -> Result<()> {
 }
 
 /// Those of versions that still name something.
-fn named(s: &Session, mut versions: Omits) -> Result<Omits> {
-    for (site, set) in &mut versions {
-        if let Some(at) = coverage::closed_at(s, *site)? {
-            set.remove(at + 1, u64::MAX);
+fn named(s: &Session, versions: Omits) -> Result<Omits> {
+    let mut out = Omits::new();
+    for (site, set) in versions {
+        let set = forks::named(s, site, set)?;
+        if !set.is_empty() {
+            out.insert(site, set);
         }
     }
-    versions.retain(|_, set| !set.is_empty());
-    Ok(versions)
+    Ok(out)
 }
 
 /// What was lacking under this name came with later versions.
