@@ -111,9 +111,10 @@ CREATE TABLE crsql_held(
   held_at TEXT NOT NULL,              -- UTC
   peer BLOB,                          -- who sent it, where known
   ahead INTEGER NOT NULL DEFAULT 0,   -- the stamp that it waits for; 0 where it waits for another thing
-  PRIMARY KEY("table", pk, cid, ahead)
+  PRIMARY KEY("table", pk, cid, ahead),
+  -- An index by transaction. CREATE INDEX would make SQLite prepare every statement anew.
+  UNIQUE(site_id, db_version, seq, "table", pk, cid, ahead)
 ) WITHOUT ROWID;
-CREATE INDEX crsql_held_by_version ON crsql_held(site_id, db_version, seq);
 
 -- The peers, what we pulled from each and what each has acknowledged of what is here.
 CREATE TABLE crsql_peers(

@@ -99,6 +99,76 @@ fn f1_f3_an_interrupt_at_any_step_leaves_nothing_behind() {
     }
 }
 
+/// Interrupts the connection for good after so many steps of the machine, as `sqlite3_interrupt`
+/// does: until the statement of the application ends, SQLite runs nothing more.
+fn interrupt_after(db: &mut Connection, steps: u32) {
+    let handle = db.get_interrupt_handle();
+    let mut left = steps;
+    let count = move || {
+        left = left.saturating_sub(1);
+        if left == 0 {
+            handle.interrupt();
+        }
+        false
+    };
+    db.progress_handler(1, Some(count)).unwrap();
+}
+
+/// `sqlite3_interrupt` in the middle of `crsql_apply` or `crsql_as_crr` left the transaction open,
+/// half done: SQLite refused the ROLLBACK TO as well, as long as the SELECT ran. A pool of
+/// connections (Go's, when a context ends) gave that connection to the next caller, whose writes
+/// were lost. Progress handlers, which the test above uses, interrupt one statement and not the
+/// next. Now a statement that writes is run then, which makes SQLite roll the transaction back.
+#[test]
+fn f1_f3_an_interrupt_for_good_leaves_no_open_transaction() {
+    let blob = everything(&writer(12));
+    // Every third row breaks it.
+    let checked = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v, w CHECK(w <> 0));
+                   SELECT crsql_as_crr('t');";
+    let enable = "CREATE TABLE t(k INTEGER PRIMARY KEY NOT NULL, v, w);
+                  INSERT INTO t VALUES(1, 'a', 1), (2, 'b', 2)";
+    for (setup, call, own) in [
+        (T, "SELECT crsql_apply(?1)", false),
+        (T, "SELECT crsql_apply(?1)", true),
+        (checked, "SELECT crsql_apply(?1)", false),
+        (enable, "SELECT crsql_as_crr('t') WHERE ?1 NOT NULL", false),
+        (enable, "SELECT crsql_as_crr('t') WHERE ?1 NOT NULL", true),
+        (T, "SELECT crsql_as_table('t') WHERE ?1 NOT NULL", false),
+        (T, "SELECT crsql_new_site() WHERE ?1 NOT NULL", false),
+    ] {
+        let (mut steps, mut cut) = (1, 0);
+        loop {
+            let mut b = memory();
+            run(&b, setup);
+            let before = everything_stored(&b);
+            if own {
+                run(&b, "BEGIN; UPDATE t SET w = w");
+            }
+            interrupt_after(&mut b, steps);
+            let done = b.query_row(call, [&blob], |_| Ok(()));
+            b.progress_handler(1, None::<fn() -> bool>).unwrap();
+            if own && !b.is_autocommit() {
+                run(&b, "COMMIT");
+            }
+            assert!(b.is_autocommit(), "{call}, {steps} steps: the transaction is open");
+            let Err(e) = done else { break };
+            assert!(e.to_string().contains("interrupted"), "{e}");
+            cut += 1;
+            // In the end the call is done, and the SELECT around it was interrupted.
+            let half = everything_stored(&b);
+            if half == before {
+                b.query_row(call, [&blob], |_| Ok(())).unwrap();
+            }
+            run(&b, "INSERT INTO t VALUES(-1, 'mine', 1)");
+            let faults = "SELECT count(*) FROM crsql_check() WHERE fault <> 'constraint'";
+            assert_eq!(one(&b, faults), "0", "{call}, {steps} steps");
+            assert_eq!(one(&b, "SELECT count(*) FROM t WHERE k = -1"), "1");
+            steps += 1 + steps / 30;
+        }
+        assert!(cut > 40, "{call}: {cut}");
+    }
+}
+
 /// A lock held by another connection: BUSY, nothing written, and it works when the lock is gone.
 #[test]
 fn f3_a_busy_database_is_an_error_and_nothing_else() {

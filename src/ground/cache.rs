@@ -21,6 +21,11 @@ pub struct Slot(pub u32, pub u32, pub u64);
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed(pub u32, pub &'static str);
 
+/// Makes the open transaction one that tells us of its end. It writes, and it can be prepared in any
+/// database, so it also is the way out of a transaction that was interrupted (`session.rs`): it is
+/// always ready.
+pub const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
+
 /// Hashes a slot: three numbers of our own making, so nobody can choose them to collide.
 #[derive(Default)]
 struct Mix(u64);
@@ -102,8 +107,8 @@ impl Cache {
     }
 
     /// The one statement that names a virtual table.
-    pub fn vtab(&self, sql: Fixed) -> Result<Lease<'_>> {
-        self.lease_fixed(sql, Prep::CachedVtab)
+    pub fn enlist(&self) -> Result<Lease<'_>> {
+        self.lease_fixed(ENLIST, Prep::CachedVtab)
     }
 
     fn lease_fixed(&self, sql: Fixed, how: Prep) -> Result<Lease<'_>> {
@@ -130,7 +135,8 @@ impl Cache {
         match kept {
             Some(old) => {
                 drop(old);
-                self.apart(sql).map(drop)
+                let how = if sql.0 == ENLIST.0 { Prep::CachedVtab } else { Prep::Apart };
+                self.lease_fixed(sql, how).map(drop)
             }
             None => Ok(()),
         }
@@ -170,15 +176,21 @@ impl Cache {
     /// Finalises the idle statements of tables, whose text holds names that may have changed, and
     /// those of fixed text that write. SQLite would find out itself that the schema has changed,
     /// and run them again; but where it has no memory as it undoes the first run of one that
-    /// writes, it rolls the whole transaction back and says nothing.
+    /// writes, it rolls the whole transaction back and says nothing. The way out is prepared anew.
     pub fn forget_tables(&self) {
         let stale = std::mem::take(&mut *self.idle.borrow_mut());
+        let ready = self.fixed.borrow().get(ENLIST.0 as usize).is_some_and(Option::is_some);
+        let anew = ready.then(|| self.prepare(ENLIST.1, Prep::CachedVtab));
         let mut fixed = self.fixed.borrow_mut();
+        let way_out = fixed.get_mut(ENLIST.0 as usize).and_then(Option::take);
         let writing: Vec<Stmt> = fixed
             .iter_mut()
             .filter(|kept| kept.as_ref().is_some_and(|stmt| !stmt.readonly()))
             .filter_map(Option::take)
             .collect();
+        if let Some(slot) = fixed.get_mut(ENLIST.0 as usize) {
+            *slot = anew.and_then(Result::ok).or(way_out);
+        }
         drop(fixed);
         drop((stale, writing));
     }

@@ -34,7 +34,9 @@ pub fn secure(s: &Session, what: &str, also: impl FnOnce() -> Result<()>) -> Res
         return also();
     }
     let newest = s.snapshot(|| coverage::known(s))?.head;
-    let was = synchronous(s)?;
+    // What an interrupt kept from being put back.
+    let was = s.synchronous.get().map_or_else(|| synchronous(s), Ok)?;
+    s.synchronous.set(Some(was));
     s.db.exec("PRAGMA main.synchronous = FULL")?;
     let done = s.atomically(what, || {
         let mut stmt = s.cache.fixed(SET_MARK)?;
@@ -44,6 +46,9 @@ pub fn secure(s: &Session, what: &str, also: impl FnOnce() -> Result<()>) -> Res
         also()
     });
     let back = s.db.exec(&format!("PRAGMA main.synchronous = {was}"));
+    if back.is_ok() {
+        s.synchronous.set(None);
+    }
     done.and(back)
 }
 

@@ -35,7 +35,7 @@ pub fn as_crr(s: &Rc<Session>, name: &str) -> Result<()> {
     s.writing("crsql_as_crr", || {
         let agreed = !s.installed()? || agrees(s)?;
         if !s.installed()? {
-            s.expiring(|| store::install(s.db))?;
+            store::install(s.db)?;
             s.installed()?;
         }
         s.enlist()?;

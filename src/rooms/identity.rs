@@ -26,7 +26,7 @@ pub fn ensure(s: &Session) -> Result<()> {
         ));
     }
     s.atomically("crsql", || {
-        s.expiring(|| store::install(s.db))?;
+        store::install(s.db)?;
         s.installed().map(|_| ())
     })
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::coverage::Known;
 use super::memory::Memory;
-use crate::ground::cache::{Cache, Fixed};
+use crate::ground::cache::{Cache, ENLIST, Fixed};
 use crate::ground::catalog::{Catalog, Table};
 use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
@@ -17,7 +17,6 @@ use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 use crate::words::planted::planted;
 
-const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 const SNAPSHOT: Fixed = Fixed(31, "SELECT 1 FROM main.sqlite_schema");
 /// Opening a savepoint, undoing what stands since then, and ending it. One inside another has
 /// another name, so that what is left of it goes with the outer one.
@@ -30,6 +29,8 @@ const INNER: [Fixed; 3] = [
 ];
 /// Tells whether SQLite wants every statement prepared anew, and costs next to nothing.
 const PROBE: Fixed = Fixed(38, "SELECT 1");
+/// Writes, and stays open when it gives its row.
+const STAND_BY: Fixed = Fixed(29, "UPDATE crsql_state SET self = self RETURNING 1");
 /// Takes the lock of whoever writes, and writes nothing.
 const LOCK: Fixed = Fixed(39, "UPDATE crsql_state SET self = self WHERE 0");
 
@@ -65,6 +66,8 @@ pub struct Session {
     alone: Cell<bool>,
     /// How often SQLite had prepared the probe anew when we last asked.
     probed: Cell<i32>,
+    /// What `PRAGMA synchronous` was before we made it FULL for a commit (`durable.rs`).
+    pub synchronous: Cell<Option<i64>>,
     /// A merge has turned CHECK constraints off (`unchecked.rs`).
     pub unchecked: Cell<bool>,
     /// A merge runs: how deep.
@@ -100,6 +103,7 @@ impl Session {
             depth: Cell::new(0),
             alone: Cell::new(false),
             probed: Cell::new(0),
+            synchronous: Cell::new(None),
             unchecked: Cell::new(false),
             merging: Cell::new(0),
             own_write: RefCell::default(),
@@ -127,7 +131,7 @@ impl Session {
         }
         super::unchecked::put_back(self)?;
         let rowid = self.db.last_insert_rowid();
-        let done = self.cache.vtab(ENLIST)?.run();
+        let done = self.cache.enlist()?.run();
         self.db.set_last_insert_rowid(rowid);
         done
     }
@@ -266,8 +270,14 @@ impl Session {
                 });
             }
         }
+        let undone = !self.alone.get() && self.db.autocommit();
         drop(panicked);
-        done
+        done.map_err(|e| match e.code & 0xff {
+            SQLITE_INTERRUPT if undone => {
+                Error::new(e.code, format!("{call}: {}, and the transaction rolled back", e.text))
+            }
+            _ => e,
+        })
     }
 
     /// The same for what always writes: where another connection is writing it waits, as long as
@@ -302,7 +312,7 @@ impl Session {
         }
         drop(probe);
         let [open, back, release] = if depth == 0 { OUTER } else { INNER };
-        drop((self.cache.apart(back)?, self.cache.apart(release)?));
+        drop((self.cache.apart(back)?, self.cache.apart(release)?, self.cache.enlist()?));
         let opened = self.cache.apart(open)?.run();
         if opened.is_err() && depth == 0 {
             let _ = self.put_back();
@@ -314,18 +324,28 @@ impl Session {
 
     /// Runs a piece of work inside the savepoint after which SQLite prepares every statement anew,
     /// as after CREATE INDEX: the ways out of the savepoint are ready again before anything else
-    /// is done. Where there is no memory, the end of the statement that is kept open rolls back.
+    /// is done. Where there is no memory, or somebody interrupts, they are not; so a statement that
+    /// writes is kept open, whose end rolls the transaction back then.
     pub fn expiring(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.snapshot(|| {
-            work()?;
-            self.renew_ends()
-        })
+        let mut open = match self.cache.fixed(STAND_BY) {
+            Ok(open) => open,
+            // Our tables are not there yet.
+            Err(e) if e.code == SQLITE_ERROR => self.cache.fixed(SNAPSHOT)?,
+            Err(e) => return Err(e),
+        };
+        open.step()?;
+        let done = work().and_then(|()| self.renew_ends());
+        if done.as_ref().is_err_and(|e| e.code & 0xff == SQLITE_INTERRUPT) {
+            let _ = open.step();
+        }
+        done
     }
 
     fn renew_ends(&self) -> Result<()> {
         let [_, back, release] = OUTER;
         let [_, inner_back, inner_release] = INNER;
-        [back, release, inner_back, inner_release].into_iter().try_for_each(|n| self.cache.renew(n))
+        let ends = [back, release, inner_back, inner_release, ENLIST];
+        ends.into_iter().try_for_each(|n| self.cache.renew(n))
     }
 
     /// Ends the savepoint; what was done stays. An interrupt can come when that is done already.
@@ -352,9 +372,22 @@ impl Session {
         let [_, back, release] = if self.depth.get() > 1 { INNER } else { OUTER };
         let run = |sql: Fixed| self.cache.apart(sql)?.run();
         let back = run(back).and_then(|()| run(release));
+        if let Err(e) = &back
+            && e.code & 0xff == SQLITE_INTERRUPT
+        {
+            return self.give_up(e);
+        }
         // Ending a transaction of our own can fail as its commit did, for want of room.
         let stuck = back.is_err() && self.depth.get() <= 1 && self.alone.get();
         if stuck && !self.db.autocommit() { self.db.exec("ROLLBACK") } else { back }
+    }
+
+    /// Once somebody has said `sqlite3_interrupt`, SQLite runs nothing until the statement that
+    /// called us has ended, not even what ends a savepoint. But it rolls a transaction back whose
+    /// statement was interrupted as it wrote, and this is one; an application's own would end so.
+    fn give_up(&self, interrupted: &Error) -> Result<()> {
+        let _ = self.cache.enlist()?.run();
+        if self.db.autocommit() { Ok(()) } else { Err(interrupted.clone()) }
     }
 
     /// Reads one integer, for questions too rare for a kept statement.
