@@ -21,9 +21,9 @@ pub struct Slot(pub u32, pub u32, pub u64);
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed(pub u32, pub &'static str);
 
-/// Makes the open transaction one that tells us of its end. It writes, and it can be prepared in any
-/// database, so it also is the way out of a transaction that was interrupted (`session.rs`): it is
-/// always ready.
+/// Makes the open transaction one that tells us of its end. It writes, and it can be prepared in
+/// any database, so it also is the way out of a transaction that was interrupted (`session.rs`):
+/// it is always ready.
 pub const ENLIST: Fixed = Fixed(30, "INSERT INTO crsql_enlist VALUES(0)");
 
 /// Hashes a slot: three numbers of our own making, so nobody can choose them to collide.
