@@ -324,21 +324,24 @@ impl Session {
 
     /// Runs a piece of work inside the savepoint after which SQLite prepares every statement anew,
     /// as after CREATE INDEX: the ways out of the savepoint are ready again before anything else
-    /// is done. Where there is no memory, or somebody interrupts, they are not; so a statement that
-    /// writes is kept open, whose end rolls the transaction back then.
+    /// is done. They are not where there is no memory, or somebody interrupts; so two statements
+    /// are kept open meanwhile, with either of which SQLite rolls the transaction back: without
+    /// memory at the end of one that reads, interrupted at a step of one that writes.
     pub fn expiring(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let mut open = match self.cache.fixed(STAND_BY) {
-            Ok(open) => open,
-            // Our tables are not there yet.
-            Err(e) if e.code == SQLITE_ERROR => self.cache.fixed(SNAPSHOT)?,
-            Err(e) => return Err(e),
-        };
-        open.step()?;
-        let done = work().and_then(|()| self.renew_ends());
-        if done.as_ref().is_err_and(|e| e.code & 0xff == SQLITE_INTERRUPT) {
-            let _ = open.step();
-        }
-        done
+        self.snapshot(|| {
+            let mut writes = match self.cache.fixed(STAND_BY) {
+                Ok(writes) => Some(writes),
+                // Our tables are not there yet.
+                Err(e) if e.code == SQLITE_ERROR => None,
+                Err(e) => return Err(e),
+            };
+            writes.as_mut().map_or(Ok(false), |stmt| stmt.step())?;
+            let done = work().and_then(|()| self.renew_ends());
+            if done.as_ref().is_err_and(|e| e.code & 0xff == SQLITE_INTERRUPT) {
+                let _ = writes.as_mut().map(|stmt| stmt.step());
+            }
+            done
+        })
     }
 
     fn renew_ends(&self) -> Result<()> {
