@@ -12,12 +12,20 @@ const path = require('node:path');
 const ENTRY = 'sqlite3_crsql_init';
 
 const synchronous = {
-  get: (db, sql, params) => db.prepare(sql).get(...params),
-  run: (db, sql, params) => void db.prepare(sql).run(...params),
+  get: (db, sql, params) => prepared(db, sql).get(...params),
+  run: (db, sql, params) => void prepared(db, sql).run(...params),
   *rows(db, sql, params) {
-    yield* db.prepare(sql).iterate(...params);
+    yield* prepared(db, sql).iterate(...params);
   },
 };
+
+// node:sqlite gives rows as arrays where the connection was opened so; where it knows that mode it
+// has this method.
+function prepared(db, sql) {
+  const statement = db.prepare(sql);
+  statement.setReturnArrays?.(false);
+  return statement;
+}
 
 const betterSqlite3 = {
   ...synchronous,
@@ -31,7 +39,7 @@ const nodeSqlite = {
   ...synchronous,
   rows(db, sql, params) {
     // Deno's iterate() ends at an error as if there were no more rows; its all() throws.
-    if (process.versions.deno) return db.prepare(sql).all(...params);
+    if (process.versions.deno) return prepared(db, sql).all(...params);
     return synchronous.rows(db, sql, params);
   },
   methods: ['prepare', 'exec', 'open', 'close'],
