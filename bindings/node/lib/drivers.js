@@ -1,7 +1,8 @@
 'use strict';
 // What differs between the drivers. None is imported: a connection is known by its methods.
 //
-// load(db, path)        loads the library, with extension loading off again afterwards
+// load(db, file)        loads the library, with extension loading off again afterwards; the file may
+//                       come without its ending
 // get(db, sql, params)  the first row
 // rows(db, sql, params) all of them, one at a time; an iteration that is left closes its statement
 // run(db, sql, params)  nothing
@@ -119,8 +120,8 @@ const sqlite3 = {
     const [stem] = path.basename(file).replace(/^lib/, '').split('.');
     if (stem.replace(/[^a-z]/gi, '').toLowerCase() !== 'crsql') {
       throw new Error(
-        `crsql: the sqlite3 package finds the entry point by the file's name; call ${file} ` +
-          `crsql${path.extname(file)}, in a folder of its own`,
+        "crsql: the sqlite3 package finds the entry point by the file's name; give the library " +
+          `that is ${file} the name crsql, with the ending it has, in a folder of its own`,
       );
     }
     await promised((done) => db.loadExtension(file, done));

@@ -2,8 +2,10 @@
 // What reviews found in this binding, in one driver. Each says what happened.
 
 const assert = require('node:assert/strict');
-const { Replica } = require('crsql');
-const { openIn } = require('./behaviour.cjs');
+const fs = require('node:fs');
+const path = require('node:path');
+const { Replica, getLoadablePath, load } = require('crsql');
+const { openIn, withLibrary } = require('./behaviour.cjs');
 
 // node:sqlite opened with returnArrays gave undefined for every answer, and sync() merged nothing,
 // without an error. Every statement of ours is now told to give objects, and every method is used
@@ -35,8 +37,38 @@ async function modes(driver, folder) {
   await close();
 }
 
+// A file that is no library was reported as "crsql.so.so: no such file": SQLite tries the name, then
+// the name with the ending, and tells of the last. The ending is left to it now, and the error is
+// looked at as far as the name and what follows.
+async function whyNot(driver, folder) {
+  const garbage = path.join(folder, path.basename(getLoadablePath()));
+  fs.writeFileSync(garbage, 'not a library');
+  // Beside it, what the name without the ending would find.
+  fs.mkdirSync(path.join(folder, 'crsql'));
+  await withLibrary(garbage, async () => {
+    const db = driver.open(':memory:');
+    const ending = path.extname(garbage);
+    await assert.rejects(async () => load(db), ({ message }) => {
+      assert.ok(message.includes(`${garbage}: `), message);
+      assert.ok(!message.includes(ending + ending), message);
+      return true;
+    });
+    await driver.close(db);
+  });
+}
+
+// A folder, and /dev/null, passed for the library and failed in the system's words. Only a file
+// passes now.
+async function noFile(driver, folder) {
+  for (const other of [folder, '/dev/null']) {
+    await withLibrary(other, () => assert.throws(getLoadablePath, /and there is no such file/));
+  }
+}
+
 const all = {
   'a connection may be opened in any mode': modes,
+  'a file that is no library is reported with the reason': whyNot,
+  'only a file is a library': noFile,
 };
 
 function cases(driver) {
