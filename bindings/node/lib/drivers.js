@@ -6,6 +6,7 @@
 // get(db, sql, params)  the first row
 // rows(db, sql, params) all of them, one at a time; an iteration that is left closes its statement
 // run(db, sql, params)  nothing
+// later                 whether it gives promises
 // isOpen(db)            where the driver does not tell, its error does (`closed` in watch.js)
 
 const path = require('node:path');
@@ -113,6 +114,7 @@ function finalized(db, sql, use) {
 
 const sqlite3 = {
   methods: ['prepare', 'each', 'parallelize'],
+  later: true,
   isOpen: (db) => db.open,
   // The driver turns extension loading on and off by itself.
   async load(db, file) {

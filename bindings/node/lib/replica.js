@@ -21,9 +21,7 @@ class Replica {
   constructor(db) {
     this.#db = db;
     this.#driver = driverOf(db);
-    this.#ready = run(this.#loaded());
-    // Who calls a method hears of it there.
-    this.#ready?.catch(() => {});
+    this.#load();
   }
 
   enable(table) {
@@ -47,7 +45,7 @@ class Replica {
   changes(since = null) {
     const sql = since === null ? CHANGES : `${CHANGES} WHERE since = ?`;
     const params = since === null ? [] : [since];
-    if (this.#ready) return this.#read(sql, params);
+    if (this.#driver.later) return this.#read(sql, params);
     const changes = mapped(this.#driver.rows(this.#db, sql, params), change);
     changes[Symbol.asyncIterator] = async function* () {
       for (const one of changes) yield one;
@@ -78,6 +76,16 @@ class Replica {
     return run(Watch.start(look, interval));
   }
 
+  // True, or a promise of it: with a driver that answers later, who calls a method hears there what
+  // failed, and the next call tries again.
+  #load() {
+    if (!this.#ready) {
+      this.#ready = run(this.#loaded());
+      this.#ready.catch?.(() => (this.#ready = undefined));
+    }
+    return this.#ready;
+  }
+
   *#loaded() {
     try {
       yield this.#driver.get(this.#db, 'SELECT crsql_version()', []);
@@ -85,6 +93,7 @@ class Replica {
       if (!error.message.includes('no such function: crsql_version')) throw error;
       yield load(this.#db);
     }
+    return true;
   }
 
   #ask(sql, params, read) {
@@ -92,24 +101,24 @@ class Replica {
   }
 
   *#first(sql, params, read) {
-    yield this.#ready;
+    yield this.#load();
     return read((yield this.#driver.get(this.#db, sql, params)).answer);
   }
 
   *#insert(sql, params) {
-    yield this.#ready;
+    yield this.#load();
     yield this.#driver.run(this.#db, sql, params);
   }
 
   *#signs() {
     const sql = 'SELECT data_version AS others, total_changes() AS own FROM pragma_data_version';
-    yield this.#ready;
+    yield this.#load();
     const { others, own } = yield this.#driver.get(this.#db, sql, []);
     return `${others} ${own}`;
   }
 
   async *#read(sql, params) {
-    await this.#ready;
+    await this.#load();
     for await (const row of this.#driver.rows(this.#db, sql, params)) yield change(row);
   }
 }

@@ -65,10 +65,28 @@ async function noFile(driver, folder) {
   }
 }
 
+// With the package sqlite3 a replica whose first load failed said so for ever: it kept the promise.
+// The next call now loads anew.
+async function again(driver, folder) {
+  const db = driver.open(':memory:');
+  let replica;
+  await withLibrary(path.join(folder, 'none.so'), async () => {
+    const use = async () => (replica = new Replica(db)).vector();
+    await assert.rejects(use, /and there is no such file/);
+    if (replica) await assert.rejects(replica.vector(), /and there is no such file/);
+  });
+  assert.equal(replica !== undefined, driver.later === true);
+  replica ??= new Replica(db);
+  assert.equal(typeof (await replica.vector()), 'string');
+  for await (const change of replica.changes()) assert.fail(change.table);
+  await driver.close(db);
+}
+
 const all = {
   'a connection may be opened in any mode': modes,
   'a file that is no library is reported with the reason': whyNot,
   'only a file is a library': noFile,
+  'what could not be loaded is loaded when it can be': again,
 };
 
 function cases(driver) {
