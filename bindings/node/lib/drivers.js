@@ -1,8 +1,8 @@
 'use strict';
 // What differs between the drivers. None is imported: a connection is known by its methods.
 //
-// load(db, file)        loads the library, with extension loading off again afterwards; the file may
-//                       come without its ending
+// load(db, file)        loads the library, with extension loading off again afterwards; the file
+//                       may come without its ending
 // get(db, sql, params)  the first row
 // rows(db, sql, params) all of them, one at a time; an iteration that is left closes its statement
 // run(db, sql, params)  nothing

@@ -31,9 +31,8 @@ function nodeSqlite() {
     open: (file) => new DatabaseSync(file, { allowExtension: true }),
     all: fromStatement,
     modes: () =>
-      [{ returnArrays: true }, { readBigInts: true }, { returnArrays: true, readBigInts: true }].map(
-        (mode) => new DatabaseSync(':memory:', { allowExtension: true, ...mode }),
-      ),
+      [{ returnArrays: true }, { readBigInts: true, returnArrays: true }, { readBigInts: true }]
+        .map((mode) => new DatabaseSync(':memory:', { allowExtension: true, ...mode })),
     close: (db) => db.close(),
     isOwn: (error) => error.code === 'ERR_SQLITE_ERROR',
   };
