@@ -117,5 +117,8 @@ export type Synced<A extends Peer, B extends Peer> =
   : Later<A> extends Promise<void> ? Promise<void>
   : Later<B>;
 
-/** Brings two replicas together, both ways. */
+/**
+ * Brings two replicas together, both ways. Does nothing but throw while a transaction is open on
+ * the connection of either.
+ */
 export function sync<A extends Peer, B extends Peer>(a: A, b: B): Synced<A, B>;

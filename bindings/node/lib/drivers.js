@@ -6,6 +6,7 @@
 // get(db, sql, params)  the first row
 // rows(db, sql, params) all of them, one at a time; an iteration that is left closes its statement
 // run(db, sql, params)  nothing
+// inTransaction(db)     whether one is open
 // later                 whether it gives promises
 // isOpen(db)            where the driver does not tell, its error does (`closed` in watch.js)
 
@@ -33,6 +34,7 @@ const betterSqlite3 = {
   ...synchronous,
   methods: ['prepare', 'pragma', 'defaultSafeIntegers'],
   isOpen: (db) => db.open,
+  inTransaction: (db) => db.inTransaction,
   // This driver allows its own loadExtension only, never SQL's load_extension(): nothing to toggle.
   load: (db, file) => void db.loadExtension(file, ENTRY),
 };
@@ -46,6 +48,16 @@ const nodeSqlite = {
   },
   methods: ['prepare', 'exec', 'open', 'close'],
   isOpen: (db) => db.isOpen,
+  inTransaction(db) {
+    // Before Node 22.16 there is no such property.
+    if (db.isTransaction !== undefined) return db.isTransaction;
+    try {
+      db.exec(PROBE);
+      return false;
+    } catch (error) {
+      return refusedTwo(error);
+    }
+  },
   load(db, file) {
     if (!db.loadExtension) {
       throw new Error('crsql: this node:sqlite cannot load extensions; Node 22.15 and later can');
@@ -77,6 +89,7 @@ function notAllowed(cause) {
 const bunSqlite = {
   methods: ['prepare', 'query', 'fileControl'],
   isOpen: () => true,
+  inTransaction: (db) => db.inTransaction,
   get: (db, sql, params) => finalized(db, sql, (statement) => statement.get(...params)),
   run: (db, sql, params) => finalized(db, sql, (statement) => void statement.run(...params)),
   *rows(db, sql, params) {
@@ -116,6 +129,7 @@ const sqlite3 = {
   methods: ['prepare', 'each', 'parallelize'],
   later: true,
   isOpen: (db) => db.open,
+  inTransaction: (db) => promised((done) => db.exec(PROBE, done)).then(() => false, refusedTwo),
   // The driver turns extension loading on and off by itself.
   async load(db, file) {
     // It leaves the entry point to SQLite, which guesses it from the letters of the file's name.
@@ -147,6 +161,15 @@ const sqlite3 = {
     }
   },
 };
+
+// SQLite begins no transaction within another. As one call, so that no other statement of the
+// connection comes in between.
+const PROBE = 'BEGIN; COMMIT';
+
+function refusedTwo(error) {
+  if (/within a transaction/.test(error.message)) return true;
+  throw error;
+}
 
 function promised(call) {
   return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ const { driverOf } = require('./drivers.js');
 const given = require('./given.js');
 const { load } = require('./load.js');
 const { run } = require('./run.js');
+const { IN_TRANSACTION } = require('./sync.js');
 const { Watch } = require('./watch.js');
 
 // Integers and texts come as no driver can spoil them: the usual number is not exact beyond 2^53,
@@ -63,6 +64,11 @@ class Replica {
 
   watch({ interval = 100 } = {}) {
     return run(this.#watch(interval));
+  }
+
+  // For sync().
+  [IN_TRANSACTION]() {
+    return this.#driver.inTransaction(this.#db);
   }
 
   // True, or a promise of it: with a driver that answers later, who calls a method hears there what

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { Replica, getLoadablePath, load } = require('crsql');
+const { Replica, getLoadablePath, load, sync } = require('crsql');
 const { openIn, withLibrary } = require('./behaviour.cjs');
 
 // node:sqlite opened with returnArrays gave undefined for every answer, and sync() merged nothing,
@@ -209,6 +209,69 @@ async function intervals(driver, folder) {
   await close();
 }
 
+const OPEN = /crsql: sync: a transaction is open on one of the two; COMMIT it first, or use pull/;
+
+// sync() in an open transaction stopped after the first part, 16 MiB, and said nothing; where the
+// other side had one, it failed when one way was done. It does nothing now while one is open.
+async function openTransaction(driver, folder) {
+  const open = openIn(driver, folder);
+  const sides = [await open('a'), await open('b')];
+  const [a, b] = sides;
+  const peer = {
+    vector: async () => b.replica.vector(),
+    pull: async (since, maxBytes) => b.replica.pull(since, maxBytes),
+    apply: async (changeset) => b.replica.apply(changeset),
+  };
+  for (const [index, { all }] of sides.entries()) await all('INSERT INTO t VALUES (?, 1)', [index]);
+  for (const [index, { all }] of sides.entries()) {
+    for (const write of ['SELECT 1', `INSERT INTO t VALUES ('${index}', 1)`]) {
+      await all('BEGIN');
+      await all(write);
+      const others = [[a.replica, b.replica], [b.replica, a.replica]];
+      if (index === 0) others.push([a.replica, peer], [peer, a.replica]);
+      for (const [one, other] of others) {
+        await assert.rejects(async () => sync(one, other), OPEN);
+      }
+      await all('ROLLBACK');
+    }
+  }
+  for (const { all } of sides) {
+    assert.equal((await all('SELECT * FROM t')).length, 1);
+    await all('BEGIN');
+    await all('COMMIT');
+  }
+  await sync(a.replica, b.replica);
+  for (const { all, close } of sides) {
+    assert.equal((await all('SELECT * FROM t')).length, 2);
+    // None was left open.
+    await all('BEGIN');
+    await close();
+  }
+}
+
+// The same when the transaction was begun while sync() was at work: it stopped, as if all were
+// done. It looks for one now before it believes that.
+async function openedMeanwhile(driver, folder) {
+  const open = openIn(driver, folder);
+  const [a, b] = [await open('a'), await open('b')];
+  for (let key = 0; key < 20; key += 1) await a.all(`INSERT INTO t VALUES (${key}, 'v')`);
+  let pulls = 0;
+  const peer = {
+    vector: async () => a.replica.vector(),
+    pull: async (since) => {
+      if ((pulls += 1) === 2) await b.all('BEGIN');
+      return a.replica.pull(since, 200);
+    },
+    apply: async (changeset) => a.replica.apply(changeset),
+  };
+  await assert.rejects(async () => sync(peer, b.replica), OPEN);
+  await b.all('COMMIT');
+  await sync(peer, b.replica);
+  assert.equal((await b.all('SELECT * FROM t')).length, 20);
+  await a.close();
+  await b.close();
+}
+
 const all = {
   'a connection may be opened in any mode': modes,
   'a file that is no library is reported with the reason': whyNot,
@@ -218,6 +281,8 @@ const all = {
   'the vector of a report, and null for nothing new, are taken': natural,
   'an integer beyond 64 bits is refused': wide,
   'an interval that is no time is refused': intervals,
+  'sync does nothing while a transaction is open on either side': openTransaction,
+  'sync says so where a transaction was begun meanwhile': openedMeanwhile,
 };
 
 function cases(driver) {

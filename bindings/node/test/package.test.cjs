@@ -62,6 +62,27 @@ test('connections that cannot load extensions are told the way out', () => {
   assert.throws(() => load(mac), /setCustomSQLite/);
 });
 
+// Before Node 22.16 the driver does not tell whether a transaction is open.
+test('sync finds an open transaction where the driver does not tell of one', () => {
+  const { Replica, sync } = require('crsql');
+  const { DatabaseSync } = require('node:sqlite');
+  const [a, b] = [1, 2].map(() => {
+    const db = new DatabaseSync(':memory:', { allowExtension: true });
+    const names = ['prepare', 'exec', 'open', 'close', 'enableLoadExtension', 'loadExtension'];
+    return Object.fromEntries(names.map((name) => [name, db[name].bind(db)]));
+  });
+  const [here, there] = [new Replica(a), new Replica(b)];
+  sync(here, there);
+  b.exec('BEGIN');
+  assert.throws(() => sync(here, there), /a transaction is open on one of the two/);
+  b.exec('COMMIT');
+  sync(here, there);
+  b.exec('BEGIN');
+  a.exec('BEGIN');
+  a.close();
+  assert.throws(() => sync(here, there), /database is not open/);
+});
+
 test('the sqlite3 package needs a file name that it finds the entry point by', async () => {
   const { load, getLoadablePath } = require('crsql');
   const none = () => {};
