@@ -1,3 +1,5 @@
+import type { EventEmitter } from 'node:events';
+
 /** The library's file: what CRSQL_LIBRARY names, or what the package for this platform holds. */
 export function getLoadablePath(): string;
 
@@ -68,12 +70,9 @@ export interface WatchEvents {
 }
 
 /** Tells which tables were changed. A node:events EventEmitter, and an async iterable. */
-export interface Watch extends AsyncIterable<{ tables: string[] }> {
+export interface Watch extends EventEmitter<WatchEvents>, AsyncIterable<{ tables: string[] }> {
   readonly stopped: boolean;
   stop(): void;
-  on<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
-  once<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
-  off<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
 }
 
 /** The functions of crsql over an open connection, into which it is loaded where it is not yet. */

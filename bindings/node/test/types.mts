@@ -1,5 +1,6 @@
 // Compiled, never run: the types for every driver, as a module and as a CommonJS file.
 import Better from 'better-sqlite3';
+import { EventEmitter, once } from 'node:events';
 import { DatabaseSync } from 'node:sqlite';
 import sqlite3 from 'sqlite3';
 import { Replica, getLoadablePath, load, sync } from 'crsql';
@@ -54,6 +55,16 @@ export async function use(): Promise<void> {
   for await (const { tables } of better.watch({ interval: 50 })) tables satisfies string[];
   const watch = await later.watch();
   watch.on('change', ({ tables }) => tables satisfies string[]).on('error', (error) => error.stack);
+  // It was said to be an EventEmitter, and had three of its methods only.
+  watch satisfies EventEmitter;
+  watch.removeListener('close', () => {}).removeAllListeners('change');
+  watch.prependListener('change', ({ tables }) => tables satisfies string[]);
+  watch.listenerCount('error') satisfies number;
+  await once(watch, 'close');
+  // @ts-expect-error: there is no such event
+  watch.on('changes', () => {});
+  // @ts-expect-error: it stops, and is not stopped by setting that
+  watch.stopped = true;
   watch.stop();
   // @ts-expect-error: with sqlite3 there is nothing to iterate over at once
   for (const change of later.changes()) change satisfies Change;
