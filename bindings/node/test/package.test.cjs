@@ -133,6 +133,35 @@ for (const [index, [, language, code, text]] of blocks.entries()) {
   });
 }
 
+// It named recipes that npm did not bring, and documents as if they were beside it.
+test('README.md names files that the package has, or says that they are in the repository', () => {
+  const folder = path.dirname(require.resolve('crsql'));
+  let named = 0;
+  for (const paragraph of readme.split(/\n\n+/)) {
+    for (const [, name] of paragraph.matchAll(/`((?:recipes|docs|bindings)\/[^`\s]+)/g)) {
+      named += 1;
+      const there = fs.existsSync(path.join(folder, name));
+      assert.ok(there || /\brepository\b/.test(paragraph), `${name} is not in the package`);
+    }
+  }
+  assert.ok(named > 3);
+  assert.deepEqual(fs.readdirSync(path.join(folder, 'recipes')), fs.readdirSync('recipes'));
+});
+
+// README.md did not say so: one process took one of two drivers only.
+test('a second SQLite in the process is refused with a sentence', () => {
+  const program = `const { Replica } = require('crsql');
+    const { DatabaseSync } = require('node:sqlite');
+    new Replica(new DatabaseSync(':memory:', { allowExtension: true }));
+    try {
+      new Replica(new (require('better-sqlite3'))(':memory:'));
+    } catch (error) {
+      console.log(error.message);
+    }`;
+  const printed = run(process.execPath, ['-e', program], { cwd: here });
+  assert.match(printed, /crsql already serves SQLite .* cannot serve a second SQLite library/);
+});
+
 // As a user does it: an empty folder, the first command, the first program.
 test('README.md, its first lines in a fresh folder', () => {
   const [[, first, command], [, , program, text]] = blocks;
