@@ -1,3 +1,5 @@
+import type { EventEmitter } from 'node:events';
+
 /** The library's file: what CRSQL_LIBRARY names, or what the package for this platform holds. */
 export function getLoadablePath(): string;
 
@@ -30,8 +32,11 @@ export interface Report {
   tables: string[];
   cut: Array<{ site: string; reason: string }>;
   new: boolean;
-  vector: Record<string, unknown>;
+  vector: { v: number; [key: string]: unknown };
 }
+
+/** What was seen, as vector() gives it, or as a report has it; null is nothing. */
+export type Since = string | Report['vector'] | null;
 
 /** NULL, an integer, a real, a text or a blob. */
 export type Value = null | bigint | number | string | Uint8Array;
@@ -54,7 +59,7 @@ export type Changes<D> = D extends AsyncDatabase
   : Generator<Change, void, undefined> & AsyncIterable<Change>;
 
 export interface WatchOptions {
-  /** Milliseconds between two looks; 100 unless given. */
+  /** Milliseconds between two looks, above 0 and below 2^31; 100 unless given. */
   interval?: number;
 }
 
@@ -65,12 +70,9 @@ export interface WatchEvents {
 }
 
 /** Tells which tables were changed. A node:events EventEmitter, and an async iterable. */
-export interface Watch extends AsyncIterable<{ tables: string[] }> {
+export interface Watch extends EventEmitter<WatchEvents>, AsyncIterable<{ tables: string[] }> {
   readonly stopped: boolean;
   stop(): void;
-  on<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
-  once<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
-  off<E extends keyof WatchEvents>(event: E, listener: (...args: WatchEvents[E]) => void): this;
 }
 
 /** The functions of crsql over an open connection, into which it is loaded where it is not yet. */
@@ -81,11 +83,12 @@ export class Replica<D extends Database = Database> {
   /** What this file has seen, as JSON text. */
   vector(): Answer<D, string>;
   /** A changeset of what a vector has not seen, or null when that is nothing. */
-  pull(since?: string | null, maxBytes?: number): Answer<D, Uint8Array | null>;
-  /** Merges a changeset. */
+  pull(since?: Since, maxBytes?: number | null): Answer<D, Uint8Array | null>;
+  /** Merges a changeset; null, which pull() gives when there is nothing, gives null. */
   apply(changeset: Uint8Array): Answer<D, Report>;
+  apply(changeset: Uint8Array | null): Answer<D, Report | null>;
   /** What a vector has not seen, or all, change by change. */
-  changes(since?: string | null): Changes<D>;
+  changes(since?: Since): Changes<D>;
   /** Merges one change just as changes() gave it. */
   insert(change: Change): Answer<D, void>;
   /** Tells which tables are written to from now on, by whomever. */
@@ -113,5 +116,8 @@ export type Synced<A extends Peer, B extends Peer> =
   : Later<A> extends Promise<void> ? Promise<void>
   : Later<B>;
 
-/** Brings two replicas together, both ways. */
+/**
+ * Brings two replicas together, both ways. Does nothing but throw while a transaction is open on
+ * the connection of either.
+ */
 export function sync<A extends Peer, B extends Peer>(a: A, b: B): Synced<A, B>;

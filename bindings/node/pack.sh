@@ -18,7 +18,8 @@ platform=${3:-$(node -e "$this")}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir "$stage/main" "$stage/platform"
-cp -R "$here"/{package.json,index.js,index.mjs,index.d.ts,index.d.mts,lib,README.md} "$stage/main"
+cp -R "$here"/{package.json,index.js,index.mjs,index.d.ts,index.d.mts,lib,recipes,README.md} \
+    "$stage/main"
 cp "$here"/../../LICENSE-* "$stage/main"
 cp "$here"/../../LICENSE-* "$stage/platform"
 

@@ -1,10 +1,13 @@
 'use strict';
 // What differs between the drivers. None is imported: a connection is known by its methods.
 //
-// load(db, path)        loads the library, with extension loading off again afterwards
+// load(db, file)        loads the library, with extension loading off again afterwards; the file
+//                       may come without its ending
 // get(db, sql, params)  the first row
 // rows(db, sql, params) all of them, one at a time; an iteration that is left closes its statement
 // run(db, sql, params)  nothing
+// inTransaction(db)     whether one is open
+// later                 whether it gives promises
 // isOpen(db)            where the driver does not tell, its error does (`closed` in watch.js)
 
 const path = require('node:path');
@@ -12,17 +15,26 @@ const path = require('node:path');
 const ENTRY = 'sqlite3_crsql_init';
 
 const synchronous = {
-  get: (db, sql, params) => db.prepare(sql).get(...params),
-  run: (db, sql, params) => void db.prepare(sql).run(...params),
+  get: (db, sql, params) => prepared(db, sql).get(...params),
+  run: (db, sql, params) => void prepared(db, sql).run(...params),
   *rows(db, sql, params) {
-    yield* db.prepare(sql).iterate(...params);
+    yield* prepared(db, sql).iterate(...params);
   },
 };
+
+// node:sqlite gives rows as arrays where the connection was opened so; where it knows that mode it
+// has this method.
+function prepared(db, sql) {
+  const statement = db.prepare(sql);
+  statement.setReturnArrays?.(false);
+  return statement;
+}
 
 const betterSqlite3 = {
   ...synchronous,
   methods: ['prepare', 'pragma', 'defaultSafeIntegers'],
   isOpen: (db) => db.open,
+  inTransaction: (db) => db.inTransaction,
   // This driver allows its own loadExtension only, never SQL's load_extension(): nothing to toggle.
   load: (db, file) => void db.loadExtension(file, ENTRY),
 };
@@ -31,11 +43,21 @@ const nodeSqlite = {
   ...synchronous,
   rows(db, sql, params) {
     // Deno's iterate() ends at an error as if there were no more rows; its all() throws.
-    if (process.versions.deno) return db.prepare(sql).all(...params);
+    if (process.versions.deno) return prepared(db, sql).all(...params);
     return synchronous.rows(db, sql, params);
   },
   methods: ['prepare', 'exec', 'open', 'close'],
   isOpen: (db) => db.isOpen,
+  inTransaction(db) {
+    // Before Node 22.16 there is no such property.
+    if (db.isTransaction !== undefined) return db.isTransaction;
+    try {
+      db.exec(PROBE);
+      return false;
+    } catch (error) {
+      return refusedTwo(error);
+    }
+  },
   load(db, file) {
     if (!db.loadExtension) {
       throw new Error('crsql: this node:sqlite cannot load extensions; Node 22.15 and later can');
@@ -67,6 +89,7 @@ function notAllowed(cause) {
 const bunSqlite = {
   methods: ['prepare', 'query', 'fileControl'],
   isOpen: () => true,
+  inTransaction: (db) => db.inTransaction,
   get: (db, sql, params) => finalized(db, sql, (statement) => statement.get(...params)),
   run: (db, sql, params) => finalized(db, sql, (statement) => void statement.run(...params)),
   *rows(db, sql, params) {
@@ -104,15 +127,17 @@ function finalized(db, sql, use) {
 
 const sqlite3 = {
   methods: ['prepare', 'each', 'parallelize'],
+  later: true,
   isOpen: (db) => db.open,
+  inTransaction: (db) => promised((done) => db.exec(PROBE, done)).then(() => false, refusedTwo),
   // The driver turns extension loading on and off by itself.
   async load(db, file) {
     // It leaves the entry point to SQLite, which guesses it from the letters of the file's name.
     const [stem] = path.basename(file).replace(/^lib/, '').split('.');
     if (stem.replace(/[^a-z]/gi, '').toLowerCase() !== 'crsql') {
       throw new Error(
-        `crsql: the sqlite3 package finds the entry point by the file's name; call ${file} ` +
-          `crsql${path.extname(file)}, in a folder of its own`,
+        "crsql: the sqlite3 package finds the entry point by the file's name; give the library " +
+          `that is ${file} the name crsql, with the ending it has, in a folder of its own`,
       );
     }
     await promised((done) => db.loadExtension(file, done));
@@ -136,6 +161,15 @@ const sqlite3 = {
     }
   },
 };
+
+// SQLite begins no transaction within another. As one call, so that no other statement of the
+// connection comes in between.
+const PROBE = 'BEGIN; COMMIT';
+
+function refusedTwo(error) {
+  if (/within a transaction/.test(error.message)) return true;
+  throw error;
+}
 
 function promised(call) {
   return new Promise((resolve, reject) => {

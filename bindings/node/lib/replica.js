@@ -2,8 +2,10 @@
 // The functions of crsql as methods, over an open connection.
 
 const { driverOf } = require('./drivers.js');
+const given = require('./given.js');
 const { load } = require('./load.js');
 const { run } = require('./run.js');
+const { IN_TRANSACTION } = require('./sync.js');
 const { Watch } = require('./watch.js');
 
 // Integers and texts come as no driver can spoil them: the usual number is not exact beyond 2^53,
@@ -21,34 +23,35 @@ class Replica {
   constructor(db) {
     this.#db = db;
     this.#driver = driverOf(db);
-    this.#ready = run(this.#loaded());
-    // Who calls a method hears of it there.
-    this.#ready?.catch(() => {});
+    this.#load();
   }
 
   enable(table) {
-    return this.#ask('SELECT crsql_as_crr(?) AS answer', [table], () => {});
+    return this.#ask(() => ['SELECT crsql_as_crr(?) AS answer', given.table(table)], () => {});
   }
 
   vector() {
-    return this.#ask('SELECT crsql_vector() AS answer', [], (text) => text);
+    return this.#ask(() => ['SELECT crsql_vector() AS answer'], (text) => text);
   }
 
-  pull(since = null, maxBytes = undefined) {
-    const limited = maxBytes !== undefined;
-    const sql = `SELECT crsql_changeset(?${limited ? ', ?' : ''}) AS answer`;
-    return this.#ask(sql, limited ? [since, maxBytes] : [since], (blob) => blob);
+  pull(since, maxBytes) {
+    const question = () => {
+      const params = [given.vector('pull', since)];
+      const limit = given.maxBytes(maxBytes);
+      if (limit === null) return ['SELECT crsql_changeset(?) AS answer', ...params];
+      return ['SELECT crsql_changeset(?, ?) AS answer', ...params, limit];
+    };
+    return this.#ask(question, (blob) => blob);
   }
 
   apply(changeset) {
-    return this.#ask('SELECT crsql_apply(?) AS answer', [changeset], JSON.parse);
+    const question = () => ['SELECT crsql_apply(?) AS answer', given.changeset(changeset)];
+    return this.#ask(question, JSON.parse);
   }
 
-  changes(since = null) {
-    const sql = since === null ? CHANGES : `${CHANGES} WHERE since = ?`;
-    const params = since === null ? [] : [since];
-    if (this.#ready) return this.#read(sql, params);
-    const changes = mapped(this.#driver.rows(this.#db, sql, params), change);
+  changes(since) {
+    if (this.#driver.later) return this.#read(since);
+    const changes = mapped(this.#rows(since), change);
     changes[Symbol.asyncIterator] = async function* () {
       for (const one of changes) yield one;
     };
@@ -56,26 +59,26 @@ class Replica {
   }
 
   insert(one) {
-    const [slot, val] = exact(one.val);
-    const sql = `INSERT INTO crsql_changes VALUES (?, ?, ?, ${slot}, ?, ?, ?, ?, ?)`;
-    const { table, pk, cid, col_version, db_version, site_id, cl, seq } = one;
-    const params = [table, pk, cid, val, col_version, db_version, site_id, cl, seq];
-    return run(this.#insert(sql, params));
+    return run(this.#insert(one));
   }
 
   watch({ interval = 100 } = {}) {
-    const look = {
-      isOpen: () => this.#driver.isOpen(this.#db),
-      // What changes when another connection commits, and when this one writes.
-      signs: () => run(this.#signs()),
-      vector: () => this.vector(),
-      tables: (since) => this.#ask(
-        'SELECT json_group_array(DISTINCT "table") AS answer FROM crsql_changes WHERE since = ?',
-        [since],
-        JSON.parse,
-      ),
-    };
-    return run(Watch.start(look, interval));
+    return run(this.#watch(interval));
+  }
+
+  // For sync().
+  [IN_TRANSACTION]() {
+    return this.#driver.inTransaction(this.#db);
+  }
+
+  // True, or a promise of it: with a driver that answers later, who calls a method hears there what
+  // failed, and the next call tries again.
+  #load() {
+    if (!this.#ready) {
+      this.#ready = run(this.#loaded());
+      this.#ready.catch?.(() => (this.#ready = undefined));
+    }
+    return this.#ready;
   }
 
   *#loaded() {
@@ -85,32 +88,64 @@ class Replica {
       if (!error.message.includes('no such function: crsql_version')) throw error;
       yield load(this.#db);
     }
+    return true;
   }
 
-  #ask(sql, params, read) {
-    return run(this.#first(sql, params, read));
+  // What a method was given is looked at last, as with a driver that answers later the promise is
+  // to tell of it.
+  #ask(question, read) {
+    return run(this.#first(question, read));
   }
 
-  *#first(sql, params, read) {
-    yield this.#ready;
+  *#first(question, read) {
+    yield this.#load();
+    const [sql, ...params] = question();
     return read((yield this.#driver.get(this.#db, sql, params)).answer);
   }
 
-  *#insert(sql, params) {
-    yield this.#ready;
+  *#insert(one) {
+    yield this.#load();
+    const { table, pk, cid, val, col_version, db_version, site_id, cl, seq } = given.change(one);
+    const [slot, bound] = exact(val);
+    const sql = `INSERT INTO crsql_changes VALUES (?, ?, ?, ${slot}, ?, ?, ?, ?, ?)`;
+    const params = [table, pk, cid, bound, col_version, db_version, site_id, cl, seq];
     yield this.#driver.run(this.#db, sql, params);
+  }
+
+  *#watch(interval) {
+    yield this.#load();
+    const look = {
+      isOpen: () => this.#driver.isOpen(this.#db),
+      // What changes when another connection commits, and when this one writes.
+      signs: () => run(this.#signs()),
+      vector: () => this.vector(),
+      tables: (since) => this.#ask(
+        () => [
+          'SELECT json_group_array(DISTINCT "table") AS answer FROM crsql_changes WHERE since = ?',
+          since,
+        ],
+        JSON.parse,
+      ),
+    };
+    return yield* Watch.start(look, given.interval(interval));
   }
 
   *#signs() {
     const sql = 'SELECT data_version AS others, total_changes() AS own FROM pragma_data_version';
-    yield this.#ready;
+    yield this.#load();
     const { others, own } = yield this.#driver.get(this.#db, sql, []);
     return `${others} ${own}`;
   }
 
-  async *#read(sql, params) {
-    await this.#ready;
-    for await (const row of this.#driver.rows(this.#db, sql, params)) yield change(row);
+  #rows(since) {
+    const vector = given.vector('changes', since);
+    if (vector === null) return this.#driver.rows(this.#db, CHANGES, []);
+    return this.#driver.rows(this.#db, `${CHANGES} WHERE since = ?`, [vector]);
+  }
+
+  async *#read(since) {
+    await this.#load();
+    for await (const row of this.#rows(since)) yield change(row);
   }
 }
 

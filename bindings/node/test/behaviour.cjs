@@ -273,4 +273,4 @@ function cases(driver) {
   }));
 }
 
-module.exports = { cases, openIn };
+module.exports = { cases, openIn, withLibrary };

@@ -5,7 +5,12 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const files = [require('./conformance.cjs'), require('./behaviour.cjs'), require('./watching.cjs')];
+const files = [
+  require('./conformance.cjs'),
+  require('./behaviour.cjs'),
+  require('./watching.cjs'),
+  require('./finds.cjs'),
+];
 
 function cases(driver) {
   return files.flatMap((file) => file.cases(driver)).map(({ name, run }) => ({

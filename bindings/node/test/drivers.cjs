@@ -3,6 +3,7 @@
 //
 // open(file)            a connection as a user opens it
 // all(db, sql, params)  the rows, each an object
+// modes()               connections in memory, opened in ways that alter what statements give
 // close(db)
 // isOwn(error)          whether the error is of the driver's own kind for SQLite's errors
 
@@ -17,6 +18,7 @@ function betterSqlite3() {
       const statement = db.prepare(sql);
       return statement.reader ? statement.all(...params) : (statement.run(...params), []);
     },
+    modes: () => [new Database(':memory:').defaultSafeIntegers(true)],
     close: (db) => db.close(),
     isOwn: (error) => error instanceof Database.SqliteError,
   };
@@ -28,6 +30,9 @@ function nodeSqlite() {
     version: '',
     open: (file) => new DatabaseSync(file, { allowExtension: true }),
     all: fromStatement,
+    modes: () =>
+      [{ returnArrays: true }, { readBigInts: true, returnArrays: true }, { readBigInts: true }]
+        .map((mode) => new DatabaseSync(':memory:', { allowExtension: true, ...mode })),
     close: (db) => db.close(),
     isOwn: (error) => error.code === 'ERR_SQLITE_ERROR',
   };
@@ -39,6 +44,7 @@ function bunSqlite() {
     version: '',
     open: (file) => new Database(file),
     all: fromStatement,
+    modes: () => [new Database(':memory:', { safeIntegers: true, strict: true })],
     close: (db) => db.close(),
     isOwn: (error) => error instanceof SQLiteError,
   };
@@ -54,6 +60,7 @@ function sqlite3() {
     version: require('sqlite3/package.json').version,
     open: (file) => new Database(file),
     all: (db, sql, params = []) => promised((done) => db.all(sql, params, done)),
+    modes: () => [new Database(':memory:')],
     close: (db) => promised((done) => db.close(done)),
     isOwn: (error) => typeof error.errno === 'number' && error.code.startsWith('SQLITE_'),
     later: true,

@@ -62,6 +62,27 @@ test('connections that cannot load extensions are told the way out', () => {
   assert.throws(() => load(mac), /setCustomSQLite/);
 });
 
+// Before Node 22.16 the driver does not tell whether a transaction is open.
+test('sync finds an open transaction where the driver does not tell of one', () => {
+  const { Replica, sync } = require('crsql');
+  const { DatabaseSync } = require('node:sqlite');
+  const [a, b] = [1, 2].map(() => {
+    const db = new DatabaseSync(':memory:', { allowExtension: true });
+    const names = ['prepare', 'exec', 'open', 'close', 'enableLoadExtension', 'loadExtension'];
+    return Object.fromEntries(names.map((name) => [name, db[name].bind(db)]));
+  });
+  const [here, there] = [new Replica(a), new Replica(b)];
+  sync(here, there);
+  b.exec('BEGIN');
+  assert.throws(() => sync(here, there), /a transaction is open on one of the two/);
+  b.exec('COMMIT');
+  sync(here, there);
+  b.exec('BEGIN');
+  a.exec('BEGIN');
+  a.close();
+  assert.throws(() => sync(here, there), /database is not open/);
+});
+
 test('the sqlite3 package needs a file name that it finds the entry point by', async () => {
   const { load, getLoadablePath } = require('crsql');
   const none = () => {};
@@ -111,6 +132,35 @@ for (const [index, [, language, code, text]] of blocks.entries()) {
     assert.equal(block(code), text);
   });
 }
+
+// It named recipes that npm did not bring, and documents as if they were beside it.
+test('README.md names files that the package has, or says that they are in the repository', () => {
+  const folder = path.dirname(require.resolve('crsql'));
+  let named = 0;
+  for (const paragraph of readme.split(/\n\n+/)) {
+    for (const [, name] of paragraph.matchAll(/`((?:recipes|docs|bindings)\/[^`\s]+)/g)) {
+      named += 1;
+      const there = fs.existsSync(path.join(folder, name));
+      assert.ok(there || /\brepository\b/.test(paragraph), `${name} is not in the package`);
+    }
+  }
+  assert.ok(named > 3);
+  assert.deepEqual(fs.readdirSync(path.join(folder, 'recipes')), fs.readdirSync('recipes'));
+});
+
+// README.md did not say so: one process took one of two drivers only.
+test('a second SQLite in the process is refused with a sentence', () => {
+  const program = `const { Replica } = require('crsql');
+    const { DatabaseSync } = require('node:sqlite');
+    new Replica(new DatabaseSync(':memory:', { allowExtension: true }));
+    try {
+      new Replica(new (require('better-sqlite3'))(':memory:'));
+    } catch (error) {
+      console.log(error.message);
+    }`;
+  const printed = run(process.execPath, ['-e', program], { cwd: here });
+  assert.match(printed, /crsql already serves SQLite .* cannot serve a second SQLite library/);
+});
 
 // As a user does it: an empty folder, the first command, the first program.
 test('README.md, its first lines in a fresh folder', () => {

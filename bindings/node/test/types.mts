@@ -1,5 +1,6 @@
 // Compiled, never run: the types for every driver, as a module and as a CommonJS file.
 import Better from 'better-sqlite3';
+import { EventEmitter, once } from 'node:events';
 import { DatabaseSync } from 'node:sqlite';
 import sqlite3 from 'sqlite3';
 import { Replica, getLoadablePath, load, sync } from 'crsql';
@@ -21,10 +22,15 @@ for (const replica of [better, node]) {
   if (changeset) replica.apply(changeset).tables satisfies string[];
   for (const { val } of replica.changes()) val satisfies Change['val'];
 }
-same<ReturnType<typeof better.apply>, Report>(true);
+const report = better.apply(new Uint8Array(1));
+same<typeof report, Report>(true);
+const perhaps = better.apply(node.pull(report.vector, null));
+same<typeof perhaps, Report | null>(true);
+for (const { val } of node.changes(report.vector)) val satisfies Change['val'];
 same<ReturnType<typeof node.watch>, Watch>(true);
 same<ReturnType<typeof later.vector>, Promise<string>>(true);
-same<ReturnType<typeof later.apply>, Promise<Report>>(true);
+const laterReport = later.apply(new Uint8Array(1));
+same<typeof laterReport, Promise<Report>>(true);
 same<ReturnType<typeof later.enable>, Promise<void>>(true);
 same<ReturnType<typeof any.vector>, string | Promise<string>>(true);
 
@@ -49,11 +55,31 @@ export async function use(): Promise<void> {
   for await (const { tables } of better.watch({ interval: 50 })) tables satisfies string[];
   const watch = await later.watch();
   watch.on('change', ({ tables }) => tables satisfies string[]).on('error', (error) => error.stack);
+  // It was said to be an EventEmitter, and had three of its methods only.
+  watch satisfies EventEmitter;
+  watch.removeListener('close', () => {}).removeAllListeners('change');
+  watch.prependListener('change', ({ tables }) => tables satisfies string[]);
+  watch.listenerCount('error') satisfies number;
+  await once(watch, 'close');
+  // @ts-expect-error: there is no such event
+  watch.on('changes', () => {});
+  // @ts-expect-error: it stops, and is not stopped by setting that
+  watch.stopped = true;
   watch.stop();
   // @ts-expect-error: with sqlite3 there is nothing to iterate over at once
   for (const change of later.changes()) change satisfies Change;
-  // @ts-expect-error: a changeset may be null
-  better.apply(better.pull());
+  // @ts-expect-error: a changeset may be null, and then there is no report
+  better.apply(better.pull()).tables;
+  // @ts-expect-error: null is what pull() gives, undefined is a mistake
+  better.apply(undefined);
+  // @ts-expect-error: a promise is no changeset
+  better.apply(later.pull());
+  // @ts-expect-error: a promise is no vector
+  better.pull(later.vector());
+  // @ts-expect-error: a whole report is no vector
+  better.pull(report);
+  // @ts-expect-error: not a number of bytes
+  better.pull(null, 5n);
   // @ts-expect-error: no connection
   new Replica({});
 }

@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const path = require('node:path');
+const { sync } = require('crsql');
 const { openIn } = require('./behaviour.cjs');
 
 const INTERVAL_MS = 5;
@@ -58,6 +59,36 @@ async function byWhomever(driver, folder) {
   await b.all("INSERT INTO \"other one\" VALUES ('remote')");
   const changeset = await b.replica.pull(await a.replica.vector());
   await told(watch, ['other one', 't'], () => a.replica.apply(changeset));
+  watch.stop();
+  await a.close();
+  await b.close();
+}
+
+// README.md said that nothing is ever not told. What insert() puts in is told when the file counts
+// it as seen.
+async function rowByRow(driver, folder) {
+  const open = openIn(driver, folder);
+  const [a, b] = [await open('a'), await open('b')];
+  await b.all('CREATE TABLE own(k PRIMARY KEY NOT NULL)');
+  await b.replica.enable('own');
+  const events = [];
+  const watch = await b.replica.watch({ interval: INTERVAL_MS });
+  const insert = async (key) => {
+    await a.all('INSERT INTO t VALUES (?, 1)', [key]);
+    const changes = [];
+    for await (const change of a.replica.changes(await b.replica.vector())) changes.push(change);
+    for (const change of changes) await b.replica.insert(change);
+  };
+  watch.on('change', (event) => events.push(event));
+  await insert('k');
+  await pause();
+  assert.deepEqual(events, []);
+  assert.equal((await b.all('SELECT * FROM t')).length, 1);
+  await told(watch, ['own'], () => b.all("INSERT INTO own VALUES ('k')"));
+  const seen = [await a.replica.vector()];
+  await told(watch, ['t'], () => b.all('SELECT crsql_seen(?)', seen));
+  await insert('l');
+  await told(watch, ['t'], () => sync(a.replica, b.replica));
   watch.stop();
   await a.close();
   await b.close();
@@ -241,6 +272,7 @@ async function ends(driver, folder) {
 
 const all = {
   'watch tells own, other and remote writes': byWhomever,
+  'watch tells what insert() put in when it is seen': rowByRow,
   'watch tells the writes of another process': byAnotherProcess,
   'watch tells nothing of other tables, of what is rolled back, and after stop': quiet,
   'watch is an async iterable': loops,
