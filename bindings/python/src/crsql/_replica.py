@@ -86,15 +86,21 @@ class Replica:
             yield Change._make(row)
 
     def watch(
-        self, callback: Callable[[list[str]], object], interval: float | None = 0.2
+        self,
+        callback: Callable[[list[str]], object],
+        interval: float | None = 0.2,
+        open: Callable[[], Connection] | None = None,
     ) -> Watch:
         """Calls back with the names of tables that were changed, whoever changed them.
 
         A daemon thread looks every `interval` seconds, over a connection of its own, until
         `stop()`; the callback runs in it. With `interval=None` there is no thread: call `poll()`.
-        Raises ValueError for a database in memory, which only `poll()` can watch.
+
+        A file that was opened in a way of its own, as with `vfs=`, has to be opened so again: give
+        `open`, a function without arguments, which the thread calls once; it closes what it gets.
+        Raises ValueError where a second connection would see another database or other locks.
         """
-        return Watch(self.conn, callback, interval)
+        return Watch(self.conn, callback, interval, open)
 
 
 def sync(a: Replica, b: Replica) -> None:
