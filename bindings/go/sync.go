@@ -10,8 +10,8 @@ import (
 // How much [Sync] takes at a time: 16 MiB.
 const syncMaxBytes = 16 << 20
 
-var errOpenTransaction = errors.New("crsql.Sync: a transaction is open on one of the two; COMMIT it " +
-	"first, or use Pull and Apply inside it")
+var errOpenTransaction = errors.New("crsql.Sync: a transaction is open on one of the two; COMMIT " +
+	"it first, or use Pull and Apply inside it")
 
 // Sync brings two replicas together, both ways. It refuses a connection with an open transaction
 // before it does anything: a vector tells of committed transactions only, so within one it would

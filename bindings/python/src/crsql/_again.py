@@ -41,7 +41,8 @@ def opener_of(conn: Connection) -> Callable[[], Connection]:
     if _has_other_locks(conn, driver, file):
         raise ValueError(
             f"{file} was opened with other locks than SQLite's usual ones (vfs=, nolock=1), which a"
-            f" second connection of crsql's would not see, and two such writers corrupt it;{_WAY_OUT}"
+            " second connection of crsql's would not see, and two such writers corrupt it;"
+            + _WAY_OUT
         )
     return lambda: _open(driver, file, "rw")
 

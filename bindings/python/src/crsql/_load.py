@@ -53,8 +53,8 @@ def load(conn: Connection) -> None:
         if driver_of(conn) is None:
             raise _no_connection(conn)
         raise LoadError(
-            f"{_kind(conn)} of this Python was built without extension loading: use another Python (that"
-            " of your system, of Homebrew or of conda), or one of the drivers pysqlite3-binary"
+            f"{_kind(conn)} of this Python was built without extension loading: use another Python"
+            " (that of your system, of Homebrew or of conda), or one of the drivers pysqlite3-binary"
             " and apsw, which pip installs"
         )
     path = loadable_path()
