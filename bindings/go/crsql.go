@@ -52,7 +52,7 @@ func Load(conn *sqlite3.SQLiteConn, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.LoadExtension(file, entryPoint); err != nil {
+	if err := conn.LoadExtension(forSQLite(file), entryPoint); err != nil {
 		return loadError(file, err)
 	}
 	return nil

@@ -1,10 +1,12 @@
 package crsql
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Library gives the library's path: the file that the environment variable CRSQL_LIBRARY names,
@@ -16,7 +18,7 @@ func Library() string {
 	}
 	if program, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(program), fileName())
-		if _, err := os.Stat(beside); err == nil {
+		if isFile(beside) == nil {
 			return beside
 		}
 	}
@@ -37,11 +39,26 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("crsql: %w", err)
 	}
-	if _, err := os.Stat(whole); err != nil {
+	if err := isFile(whole); err != nil {
 		return "", fmt.Errorf("crsql: there is no library at %s, which %s names: %w", whole, source,
 			err)
 	}
 	return whole, nil
+}
+
+// isFile fails unless an ordinary file is there, no folder and no device.
+func isFile(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return errors.New("that is no ordinary file")
+	}
+	return err
+}
+
+// forSQLite is the file as SQLite is to be told of it. SQLite tries the name, then the name with
+// the system's suffix, and keeps what went wrong with the second: that has to be the file itself.
+func forSQLite(file string) string {
+	return strings.TrimSuffix(file, filepath.Ext(fileName()))
 }
 
 // fileName is what the library is called on this system.

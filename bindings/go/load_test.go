@@ -49,6 +49,34 @@ func TestAFileThatIsNoLibrary(t *testing.T) {
 	says(t, db.Ping(), file+" cannot be loaded")
 }
 
+// The system's word about a file that is no library was `crsql.so.so: cannot open shared object
+// file`, because SQLite tries the name with a suffix of its own and tells of that one. It is told
+// the name without it now, so what it tries in the end is the file.
+func TestTheReasonIsThatOfTheFileItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), filepath.Base(crsql.Library()))
+	must(t, os.WriteFile(file, []byte("garbage"), 0o600))
+	t.Setenv("CRSQL_LIBRARY", file)
+	err := newPool(t, "crsql", ":memory:").Ping()
+	says(t, err, file+" cannot be loaded: "+file)
+	if strings.Contains(err.Error(), ".so.so") {
+		t.Fatal(err)
+	}
+	t.Setenv("CRSQL_LIBRARY", "")
+	if err := newPool(t, "crsql", ":memory:").Ping(); strings.Contains(err.Error(), ".so.so") {
+		t.Fatal(err)
+	}
+}
+
+// A folder and a device passed for a library that is there, and the system's word about them was
+// all that was told. Only an ordinary file passes now.
+func TestAFolderIsNoLibrary(t *testing.T) {
+	for _, path := range []string{t.TempDir(), os.DevNull} {
+		t.Setenv("CRSQL_LIBRARY", path)
+		says(t, newPool(t, "crsql", ":memory:").Ping(), "there is no library at "+path,
+			"environment variable CRSQL_LIBRARY names: that is no ordinary file")
+	}
+}
+
 // A name without a slash is a file of the current folder, not one of the loader's path.
 func TestARelativePath(t *testing.T) {
 	before, err := os.Getwd()

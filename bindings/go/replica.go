@@ -3,6 +3,7 @@ package crsql
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func NewReplica(ctx context.Context, db *sql.DB) (*Replica, error) {
 }
 
 // NewConnReplica makes a replica of one connection, which all calls use. Inside a transaction of
-// that connection they are part of it.
+// that connection they are part of it; only [Sync] refuses to be.
 func NewConnReplica(ctx context.Context, conn *sql.Conn) (*Replica, error) {
 	return checked(ctx, &Replica{one: conn})
 }
@@ -100,19 +101,52 @@ func (r *Replica) refuseManyMemories(conn *sql.Conn) error {
 
 // with calls f with a connection that has crsql.
 func (r *Replica) with(ctx context.Context, f func(*sql.Conn) error) error {
-	conn := r.one
-	if conn == nil {
-		taken, err := r.pool.Conn(ctx)
-		if err != nil {
+	if r.one != nil {
+		if err := loadIn(r.one); err != nil {
 			return err
 		}
-		defer taken.Close()
-		conn = taken
+		return f(r.one)
 	}
+	conn, err := r.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	if err := loadIn(conn); err != nil {
 		return err
 	}
-	return f(conn)
+	before, err := inTransaction(conn)
+	if err != nil {
+		return err
+	}
+	err = f(conn)
+	if err != nil && !before {
+		endTransaction(conn)
+	}
+	return err
+}
+
+// inTransaction says whether a transaction is open on a connection of go-sqlite3's.
+func inTransaction(conn *sql.Conn) (bool, error) {
+	open := false
+	err := conn.Raw(func(raw any) error {
+		open = !raw.(*sqlite3.SQLiteConn).AutoCommit()
+		return nil
+	})
+	return open, err
+}
+
+// endTransaction rolls back what a failed call left open: whoever gets the connection next would
+// write into it, and lose that. The context of the call may be what failed it, so it has none.
+func endTransaction(conn *sql.Conn) {
+	open, err := inTransaction(conn)
+	if err == nil && !open {
+		return
+	}
+	if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+		// With this error the pool closes the connection, and opens another one.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
 }
 
 // value reads the one value that a statement gives.

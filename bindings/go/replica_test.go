@@ -142,6 +142,43 @@ func TestOneConnectionIsOneTransaction(t *testing.T) {
 	}
 }
 
+// Sync within a transaction stopped silently after the first 16 MiB, since a vector tells of
+// committed transactions only; and it failed halfway, after merging one way, where the other side
+// was in one. Now it refuses before it does anything, and Pull and Apply are there for that.
+func TestSyncRefusesAnOpenTransaction(t *testing.T) {
+	_, free := newReplica(t)
+	source, from := newReplica(t)
+	run(t, source, "INSERT INTO note VALUES ('n', 'b')")
+	db, inPool := newReplica(t)
+	conn, err := db.Conn(ctx)
+	must(t, err)
+	defer conn.Close()
+	onConn, err := crsql.NewConnReplica(ctx, conn)
+	must(t, err)
+	tx, err := conn.BeginTx(ctx, nil)
+	must(t, err)
+	defer tx.Rollback()
+	const why = "a transaction is open on one of the two; COMMIT it first, or use Pull and Apply"
+	says(t, crsql.Sync(ctx, from, onConn), why)
+	says(t, crsql.Sync(ctx, onConn, from), why)
+	blob, err := from.Pull(ctx, "", 0)
+	must(t, err)
+	_, err = onConn.Apply(ctx, blob)
+	must(t, err)
+	must(t, tx.Commit())
+	must(t, crsql.Sync(ctx, from, onConn))
+	must(t, crsql.Sync(ctx, from, inPool))
+
+	// A pool has one only if the caller says BEGIN there himself.
+	pool, ofOne := newReplica(t)
+	pool.SetMaxOpenConns(1)
+	run(t, pool, "BEGIN")
+	says(t, crsql.Sync(ctx, from, ofOne), why)
+	run(t, pool, "ROLLBACK")
+	must(t, crsql.Sync(ctx, from, ofOne))
+	must(t, crsql.Sync(ctx, free, ofOne))
+}
+
 func TestInMemory(t *testing.T) {
 	a, b := newPool(t, "crsql", ":memory:"), newPool(t, "crsql", ":memory:")
 	if _, err := crsql.NewReplica(ctx, a); err == nil {

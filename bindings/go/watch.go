@@ -10,8 +10,9 @@ import (
 )
 
 // Watch tells which tables were changed since it was called, by whomever: this program, another
-// one on the same file, or an applied changeset. It looks every interval (0 is a second), and gives
-// names only when there are some; a table may be named once more than it was changed.
+// one on the same file, or an applied changeset. It looks every interval (a second, where that is 0
+// or less), and gives names only when there are some; a table may be named once more than it was
+// changed.
 //
 // The loop ends when ctx does, or when it is left. An error is given to it, and it goes on after
 // that if the loop does; what it could not see is told later. A second loop over the same sequence

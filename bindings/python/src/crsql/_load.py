@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from inspect import iscoroutinefunction
 from pathlib import Path
 
-from ._sql import Connection, value
+from ._sql import Connection, driver_of, value
 
 _ENTRY_POINT = "sqlite3_crsql_init"
 _SUFFIX = {"win32": ".dll", "cygwin": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
@@ -40,16 +41,20 @@ def load(conn: Connection) -> None:
 
     Extension loading is allowed for that long only, and off afterwards. A connection that has
     crsql is left alone. Raises LoadError where the library is missing or the driver was built
-    without extension loading, and the driver's own error when SQLite cannot load the library.
+    without extension loading, TypeError for what is no connection of a driver, and the driver's own
+    error when SQLite cannot load the library.
     """
+    if not callable(getattr(conn, "cursor", None)) or _is_awaited(conn):
+        raise _no_connection(conn)
     if _is_loaded(conn):
         return
     allow = getattr(conn, "enable_load_extension", None)
     if allow is None:
-        kind = f"{type(conn).__module__}.{type(conn).__qualname__}"
+        if driver_of(conn) is None:
+            raise _no_connection(conn)
         raise LoadError(
-            f"{kind} of this Python was built without extension loading: use another Python (that"
-            " of your system, of Homebrew or of conda), or one of the drivers pysqlite3-binary"
+            f"{_kind(conn)} of this Python was built without extension loading: use another Python"
+            " (that of your system, of Homebrew or of conda), or one of the drivers pysqlite3-binary"
             " and apsw, which pip installs"
         )
     path = loadable_path()
@@ -58,6 +63,24 @@ def load(conn: Connection) -> None:
         _load_extension(conn, path)
     finally:
         allow(False)
+
+
+def _kind(conn: object) -> str:
+    return f"{type(conn).__module__}.{type(conn).__qualname__}".removeprefix("builtins.")
+
+
+def _is_awaited(conn: object) -> bool:
+    # aiosqlite's, and apsw's in its asynchronous mode.
+    is_async = bool(getattr(conn, "is_async", False))
+    return is_async or iscoroutinefunction(getattr(conn, "commit", None))
+
+
+def _no_connection(conn: object) -> TypeError:
+    return TypeError(
+        "crsql needs an open connection of sqlite3, apsw or pysqlite3, such as sqlite3.connect()"
+        f" gives, and this is {_kind(conn)}; how it is done in SQLAlchemy and aiosqlite is shown by"
+        " sqlalchemy_orm.py and aiosqlite_async.py in bindings/python/recipes of crsql's repository"
+    )
 
 
 def _is_loaded(conn: Connection) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
-from typing import Any, Iterator, Protocol
+from typing import Any, Generator, Iterator, Protocol
 
 
 class Connection(Protocol):
@@ -11,6 +12,19 @@ class Connection(Protocol):
 
     def cursor(self) -> Any:
         """A cursor, as all three drivers have it."""
+
+
+def driver_of(conn: object) -> Any:
+    """The driver's module, also for a connection class of the application; None for no driver's."""
+    for kind in type(conn).__mro__:
+        if kind.__module__.partition(".")[0] in ("sqlite3", "pysqlite3", "apsw"):
+            return sys.modules[kind.__module__]
+    return None
+
+
+def in_transaction(conn: Connection) -> bool:
+    """Whether a transaction is open; False where the connection cannot tell."""
+    return bool(getattr(conn, "in_transaction", False))
 
 
 @contextmanager
@@ -27,8 +41,12 @@ def _text_as_str(conn: Connection) -> Iterator[None]:
         setattr(conn, "text_factory", factory)
 
 
-def rows(conn: Connection, sql: str, *args: Any) -> Iterator[tuple[Any, ...]]:
-    """The rows of one statement as plain tuples, one by one."""
+def rows(conn: Connection, sql: str, *args: Any) -> Generator[tuple[Any, ...], None, None]:
+    """The rows of one statement as plain tuples, one by one.
+
+    Name expressions, +column: sqlite3 converts what comes from a column with a declared type, when
+    the application told it to.
+    """
     cursor = conn.cursor()
     if hasattr(cursor, "row_trace"):  # apsw
         cursor.row_trace = lambda _, row: row

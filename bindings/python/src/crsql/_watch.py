@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-from pathlib import Path
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Callable
 
+from ._again import opener_of
 from ._load import load
-from ._sql import Connection, rows, value
+from ._sql import Connection, in_transaction, rows, value
 
 _LOG = logging.getLogger("crsql")
 # The first number moves with every commit of others, the second with every write of our own.
 _MARK = "SELECT data_version, total_changes() FROM pragma_data_version"
-_TABLES = 'SELECT DISTINCT "table" FROM crsql_changes WHERE since = ?'
-_BUSY_SECONDS_MAX = 5
+_TABLES = 'SELECT DISTINCT +"table" FROM crsql_changes WHERE since = ?'
 
 
 class Watch:
@@ -27,20 +26,35 @@ class Watch:
         conn: Connection,
         callback: Callable[[list[str]], object],
         interval: float | None,
+        open_again: Callable[[], Connection] | None,
     ) -> None:
+        _check(callback, interval, open_again)
         self._callback = callback
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._conn: Any = conn
-        if interval is not None:
-            self._conn = _open_again(conn)
-        self._mark = self._look_mark()
-        self._vector = value(self._conn, "SELECT crsql_vector()")
-        if interval is not None:
-            self._thread = threading.Thread(
-                target=self._run, args=(interval,), name="crsql-watch", daemon=True
-            )
-            self._thread.start()
+        if interval is None:
+            self._begin(conn)
+            return
+        begun: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(interval, open_again or opener_of(conn), begun),
+            name="crsql-watch",
+            daemon=True,
+        )
+        self._thread.start()
+        try:
+            begun.result()
+        except BaseException:
+            self._stopped.set()
+            if begun.done():
+                self._thread.join()
+            raise
+
+    def _begin(self, conn: Connection) -> None:
+        self._mark = _mark_of(conn)
+        self._vector = value(conn, "SELECT crsql_vector()")
 
     def poll(self) -> list[str]:
         """Looks now, over the replica's connection; gives the tables, after calling back.
@@ -77,12 +91,8 @@ class Watch:
     ) -> None:
         self.stop()
 
-    def _look_mark(self) -> tuple[Any, ...]:
-        [mark] = rows(self._conn, _MARK)
-        return mark
-
     def _look(self) -> list[str]:
-        mark = self._look_mark()
+        mark = _mark_of(self._conn)
         if mark == self._mark:
             return []
         try:
@@ -91,32 +101,56 @@ class Watch:
             tables = sorted(name for (name,) in rows(self._conn, _TABLES, self._vector))
         except Exception:
             # Refused while the open transaction has written over committed rows.
-            if self._conn.in_transaction:
+            if in_transaction(self._conn):
                 return []
             raise
         self._vector = vector
         # A COMMIT need not move the mark, so an open transaction is looked at again.
-        if not self._conn.in_transaction:
+        if not in_transaction(self._conn):
             self._mark = mark
         return tables
 
-    def _run(self, interval: float) -> None:
-        trouble = ""
+    def _run(
+        self, interval: float, open_again: Callable[[], Connection], begun: Future[None]
+    ) -> None:
+        # The connection is opened, used and closed in this thread: sqlite3 wants it so.
         try:
-            while not self._stopped.wait(interval):
-                try:
-                    tables = self._look()
-                    trouble = ""
-                except Exception as error:
-                    # Told once, and tried again: a lock passes, and so does an open migration.
-                    if str(error) != trouble:
-                        trouble = str(error)
-                        _LOG.warning("crsql cannot watch just now: %s", trouble)
-                    continue
-                if tables and not self._stopped.is_set():
-                    self._call_back(tables)
+            self._conn = self._open(open_again)
+        except BaseException as error:
+            begun.set_exception(error)
+            return
+        begun.set_result(None)
+        try:
+            self._look_until_stopped(interval)
         finally:
             self._conn.close()
+
+    def _open(self, open_again: Callable[[], Connection]) -> Any:
+        conn: Any = open_again()
+        if conn is self._conn:
+            raise ValueError("open gave the replica's own connection; it has to open another one")
+        try:
+            load(conn)
+            self._begin(conn)
+        except BaseException:
+            getattr(conn, "close", lambda: None)()
+            raise
+        return conn
+
+    def _look_until_stopped(self, interval: float) -> None:
+        trouble = ""
+        while not self._stopped.wait(interval):
+            try:
+                tables = self._look()
+                trouble = ""
+            except Exception as error:
+                # Told once, and tried again: a lock passes, and so does an open migration.
+                if str(error) != trouble:
+                    trouble = str(error)
+                    _LOG.warning("crsql cannot watch just now: %s", trouble)
+                continue
+            if tables and not self._stopped.is_set():
+                self._call_back(tables)
 
     def _call_back(self, tables: list[str]) -> None:
         try:
@@ -125,44 +159,26 @@ class Watch:
             _LOG.exception("the callback of a crsql watch failed for %s", tables)
 
 
-def _open_again(conn: Connection) -> Any:
-    """A second connection to the file of another one, for a thread of its own."""
-    names = {name: file for _, name, file in rows(conn, "PRAGMA database_list")}
-    if not names["main"]:
+def _mark_of(conn: Connection) -> tuple[Any, ...]:
+    [mark] = rows(conn, _MARK)
+    return mark
+
+
+def _check(callback: object, interval: object, open_again: object) -> None:
+    """Refuses what would fail in the thread, where nobody sees it, or keep it turning."""
+    if not callable(callback):
+        raise TypeError(f"callback has to be a function, and this is {callback!r}")
+    if open_again is not None and not callable(open_again):
+        raise TypeError(f"open has to be a function that opens the file, not {open_again!r}")
+    if interval is None:
+        if open_again is not None:
+            raise ValueError("open is for the thread, and with interval=None there is none")
+        return
+    if not isinstance(interval, (int, float)):
+        raise TypeError(f"interval is in seconds, or None for poll(), and this is {interval!r}")
+    # Not a number fails this too.
+    if not 0 < interval <= threading.TIMEOUT_MAX:
         raise ValueError(
-            "a database in memory is seen by its own connection only:"
-            " give interval=None and call poll()"
+            f"interval is in seconds, more than 0 and at most {threading.TIMEOUT_MAX:.0f}, and this"
+            f" is {interval!r}"
         )
-    uri = Path(names["main"]).as_uri() + "?mode=rw"
-    driver = _driver_of(conn)
-    again: Any
-    if driver.__name__ == "apsw":
-        again = driver.Connection(uri, driver.SQLITE_OPEN_READWRITE | driver.SQLITE_OPEN_URI)
-        again.set_busy_timeout(_BUSY_SECONDS_MAX * 1000)
-    else:
-        again = driver.connect(
-            uri,
-            uri=True,
-            timeout=_BUSY_SECONDS_MAX,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    try:
-        load(again)
-    except BaseException:
-        again.close()
-        raise
-    return again
-
-
-def _driver_of(conn: Connection) -> Any:
-    # The same driver, as it brings its own copy of SQLite: two copies that have one file open in
-    # one process take each other's locks away. A connection class of the application is looked
-    # through to the driver's.
-    for kind in type(conn).__mro__:
-        if kind.__module__.partition(".")[0] in ("sqlite3", "pysqlite3", "apsw"):
-            return sys.modules[kind.__module__]
-    raise TypeError(
-        f"a watch opens a connection of its own, and knows no driver for {type(conn).__qualname__};"
-        " give interval=None and call poll()"
-    )

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any, Callable
 
+import aiosqlite
 import crsql
 import pytest
+import sqlalchemy
 
 from conftest import Driver
 
@@ -95,6 +97,49 @@ def test_a_missing_library_is_said_so(connect: Connect, monkeypatch: pytest.Monk
     monkeypatch.setattr("crsql._load.__file__", "/nowhere/_load.py")
     with pytest.raises(crsql.LoadError, match="install a wheel"):
         crsql.load(connect(":memory:"))
+
+
+class Awaited:
+    """A connection whose methods are awaited, as aiosqlite has them."""
+
+    async def commit(self) -> None:
+        """Not ours to await."""
+
+    async def cursor(self) -> None:
+        """Nor this."""
+
+
+def test_what_is_no_connection_is_said_so(connect: Connect) -> None:
+    """A path, None, or a connection of SQLAlchemy or aiosqlite got a LoadError that blamed this
+    Python's build. What is no connection of a driver is a TypeError of one sentence now."""
+    cases: dict[str, Any] = {
+        "NoneType": None,
+        "str": "a.db",
+        "sqlalchemy.engine.base.Connection": sqlalchemy.create_engine("sqlite://").connect(),
+        "aiosqlite.core.Connection": aiosqlite.connect(":memory:"),
+        "test_load.Awaited": Awaited(),
+    }
+    for kind, wrong in cases.items():
+        for take in (crsql.load, crsql.Replica):
+            with pytest.raises(TypeError) as raised:
+                take(wrong)
+            said = str(raised.value)
+            assert "needs an open connection of sqlite3, apsw or pysqlite3, such as sq" in said
+            assert f"this is {kind};" in said
+            assert "sqlalchemy_orm.py and aiosqlite_async.py" in said
+    cases["sqlalchemy.engine.base.Connection"].close()
+
+    class Wrapped:
+        """What works like a connection is taken for one, if it can load."""
+
+        def __init__(self, conn: Any) -> None:
+            self.cursor = conn.cursor
+
+    conn = connect(":memory:")
+    with pytest.raises(TypeError, match="this is test_load.*Wrapped;"):
+        crsql.Replica(Wrapped(conn))
+    crsql.load(conn)
+    assert crsql.Replica(Wrapped(conn)).vector()
 
 
 def test_errors_are_those_of_the_driver(connect: Connect, driver: Driver) -> None:

@@ -282,7 +282,7 @@ def test_poll_tells_of_a_merge_after_its_commit(connect: Connect) -> None:
     do(remote, "INSERT INTO t VALUES (1, 'one')")
     watch = replica.watch(print, interval=None)
     do(replica, "BEGIN")
-    crsql.sync(replica, remote)
+    replica.apply(remote.pull(replica.vector()))
     watch.poll()
     do(replica, "COMMIT")
     assert watch.poll() == ["t"] and watch.poll() == []
@@ -339,6 +339,124 @@ def test_what_cannot_be_watched_is_said_so(connect: Connect, file: Path) -> None
     crsql.load(conn)
     with pytest.raises(TypeError, match="knows no driver for .*Wrapped"):
         crsql.Replica(Wrapped(conn)).watch(print)
+
+
+OTHER_LOCKS = ("vfs=unix-dotfile", "vfs=unix-none", "nolock=1")
+SAME_LOCKS = ("mode=rw", "cache=private", "psow=0")
+
+
+def opened_as(driver: Driver, file: Path, query: str) -> Any:
+    """The file, opened by an address."""
+    uri = f"{file.as_uri()}?{query}"
+    if not driver.is_apsw:
+        return driver.module.connect(uri, uri=True, isolation_level=None)
+    flags = driver.module.SQLITE_OPEN_READWRITE | driver.module.SQLITE_OPEN_URI
+    return driver.module.Connection(uri, flags)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which locks are held")
+@pytest.mark.parametrize("query", OTHER_LOCKS)
+def test_a_file_with_other_locks_is_not_opened_with_the_usual_ones(
+    connect: Connect, driver: Driver, file: Path, query: str
+) -> None:
+    """A watch opened the bare path, with locks that those of a connection with vfs= or nolock=1 do
+    not see: it took a journal in use for a crash's, rolled it back, and the file was corrupt. Now
+    it refuses what it can tell, and opens by the application's function."""
+    replicated(driver.connect(file), "t").conn.close()
+    conn = opened_as(driver, file, query)
+    replica, told = replicated(conn, "t"), Told()
+    with pytest.raises(ValueError, match=r"other locks than SQLite's usual .*open=\.\.\."):
+        replica.watch(told)
+    assert not [thread for thread in threading.enumerate() if thread.name == "crsql-watch"]
+    if query == "vfs=unix-dotfile":
+        with replica.watch(told, 0.01, open=lambda: opened_as(driver, file, query)):
+            for number in range(50):
+                do(replica, f"INSERT INTO t VALUES ({number}, 'x')")
+                told.until("t")
+    assert do(replica, "PRAGMA integrity_check") == [("ok",)]
+    conn.close()
+
+
+@pytest.mark.parametrize("query", SAME_LOCKS)
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_file_with_the_usual_locks_is_opened(
+    driver: Driver, file: Path, query: str, mode: str
+) -> None:
+    replica, told = replicated(driver.connect(file), "t"), Told()
+    do(replica, f"PRAGMA journal_mode = {mode}")
+    replica.conn.close()
+    conn = opened_as(driver, file, query)
+    with crsql.Replica(conn).watch(told, 0.01):
+        do(crsql.Replica(conn), "INSERT INTO t VALUES (1, 'one')")
+        told.until("t")
+    conn.close()
+
+
+def test_what_opens_may_fail(connect: Connect, driver: Driver, file: Path) -> None:
+    """In the thread, but it is told to the caller; what was opened is closed."""
+    replica = replicated(connect(file), "t")
+
+    def fail() -> Any:
+        raise KeyError("no such vault")
+
+    with pytest.raises(KeyError, match="no such vault"):
+        replica.watch(print, open=fail)
+    with pytest.raises(ValueError, match="the replica's own connection"):
+        replica.watch(print, open=lambda: replica.conn)
+    with pytest.raises(TypeError, match="needs an open connection of .* NoneType"):
+        replica.watch(print, open=lambda: None)  # type: ignore[arg-type, return-value]
+    wrong: Any = "a.db"
+    with pytest.raises(TypeError, match="open has to be a function .* not 'a.db'"):
+        replica.watch(print, open=wrong)
+    with pytest.raises(ValueError, match="with interval=None there is none"):
+        replica.watch(print, None, lambda: replica.conn)
+    assert do(replica, "SELECT count(*) FROM t") == [(0,)]
+    assert not [thread for thread in threading.enumerate() if thread.name == "crsql-watch"]
+
+
+def test_a_connection_that_is_wrapped_can_be_watched_by_what_opens_it(
+    connect: Connect, driver: Driver, file: Path
+) -> None:
+    class Wrapped:
+        """A connection inside of another object."""
+
+        def __init__(self, conn: Any) -> None:
+            self.cursor = conn.cursor
+
+    replica, told = replicated(connect(file), "t"), Told()
+    with crsql.Replica(Wrapped(replica.conn)).watch(
+        told, 0.01, open=lambda: driver.connect(file)
+    ):
+        do(replica, "INSERT INTO t VALUES (1, 'one')")
+        told.until("t")
+    watch = crsql.Replica(Wrapped(replica.conn)).watch(told, None)
+    do(replica, "DELETE FROM t")
+    assert watch.poll() == ["t"]
+
+
+@pytest.mark.parametrize("interval", [0, 0.0, -1, float("nan"), float("inf"), 1e10, -1e-9])
+def test_an_interval_is_a_time_to_wait(connect: Connect, file: Path, interval: float) -> None:
+    """0, less, and what is no number turned without a pause, and the thread died of what is too
+    long; both in silence. It is refused at the call now."""
+    replica = replicated(connect(file), "t")
+    with pytest.raises(ValueError, match="interval is in seconds, more than 0 and at most"):
+        replica.watch(print, interval)
+
+
+@pytest.mark.parametrize("interval", ["x", "1", [], b""])
+def test_an_interval_is_a_number(connect: Connect, file: Path, interval: Any) -> None:
+    """The thread died of it in silence. It is refused at the call now."""
+    replica = replicated(connect(file), "t")
+    with pytest.raises(TypeError, match="interval is in seconds, or None"):
+        replica.watch(print, interval)
+
+
+@pytest.mark.parametrize("interval", [0.2, None])
+def test_a_callback_is_a_function(connect: Connect, file: Path, interval: float | None) -> None:
+    """One that is none failed at the first change, in the thread. It is refused at the call now."""
+    wrong: Any = "print"
+    with pytest.raises(TypeError, match="callback has to be a function, and this is 'print'"):
+        replicated(connect(file), "t").watch(wrong, interval)
 
 
 def test_a_connection_class_of_the_application(driver: Driver, file: Path) -> None:

@@ -59,7 +59,7 @@ def test_shell_blocks_run() -> None:
 
 @pytest.mark.parametrize("recipe", sorted(path.name for path in PACKAGE.glob("recipes/*.py")))
 def test_recipes_run_and_are_listed(recipe: str, tmp_path: Path) -> None:
-    assert f"[{recipe}](recipes/{recipe})" in README
+    assert f"| `{recipe}` |" in README
     done = subprocess.run(
         [sys.executable, "-W", "error", str(PACKAGE / "recipes" / recipe)],
         cwd=tmp_path,

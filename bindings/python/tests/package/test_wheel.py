@@ -48,6 +48,16 @@ def test_the_package_has_types_and_licences() -> None:
     assert {name.rpartition("/")[2] for name in files} >= {"LICENSE-MIT", "LICENSE-APACHE"}
 
 
+def test_the_readme_of_the_package_links_nowhere_else() -> None:
+    """It linked to other files of the repository, which are not beside it in a package. A link is
+    a whole address now, or names a heading."""
+    metadata = importlib.metadata.distribution("crsql").read_text("METADATA") or ""
+    readme = metadata.partition("\n\n")[2]
+    assert readme.startswith("# crsql for Python")
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
+
+
 def test_the_tag_is_that_of_the_library(hook: ModuleType) -> None:
     wheel = importlib.metadata.distribution("crsql").read_text("WHEEL")
     assert wheel and f"Tag: py3-none-{hook.platform_of(installed_library())}\n" in wheel
