@@ -1,4 +1,4 @@
--- crsql's own tables, format 2. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
+-- crsql's own tables, format 3. docs/FORMAT.md explains each; only src/ground/store.rs makes them.
 
 -- One row: what this file is.
 CREATE TABLE crsql_state(
@@ -40,12 +40,12 @@ CREATE TABLE crsql_tables(
   dropped INTEGER,                    -- since when, in clock steps
   snapshot BLOB                       -- what was found of it at some schema_version
 );
-CREATE TABLE crsql_columns(
+CREATE TABLE crsql_register(
   tid INTEGER NOT NULL,
   cid INTEGER NOT NULL,
   name TEXT NOT NULL,
   former TEXT NOT NULL DEFAULT '[]',
-  merge TEXT NOT NULL DEFAULT 'lww',
+  merge TEXT NOT NULL DEFAULT 'lww',  -- how it merges
   watched INTEGER NOT NULL DEFAULT 0, -- the update trigger names it
   dropped INTEGER,
   PRIMARY KEY(tid, cid)

@@ -45,6 +45,7 @@
 //! built; nothing in it is promised to stay. The floors, from the bottom up; imports go down only:
 //!
 //! - [`words`]: pure data and functions; the formats, the clock, the merge law.
+//! - [`types`]: what a column means that merges by intent.
 //! - [`ground`]: the host's SQLite, the one unsafe room; our own tables; the catalog.
 //! - [`rooms`]: the work: capture, log, feed, apply, held changes, schema change.
 //! - [`doors`]: the entry points, the SQL functions, the virtual tables.
@@ -52,6 +53,7 @@
 pub mod doors;
 pub mod ground;
 pub mod rooms;
+pub mod types;
 pub mod words;
 
 /// Puts crsql on every connection that the SQLite of this process opens from now on, by

@@ -260,7 +260,7 @@ fn h5_hand_edited_tables_are_an_error_and_not_a_panic_or_a_hang() {
         "UPDATE crsql_log SET version = 5e-324",
         "INSERT INTO crsql_coverage(site, lo, hi, stamp) VALUES(0, 0, 9, 1)",
         "INSERT INTO crsql_coverage(site, lo, hi, stamp) VALUES(0, 9, 3, 1)",
-        "UPDATE crsql_columns SET cid = 4294967295",
+        "UPDATE crsql_register SET cid = 4294967295",
         "UPDATE crsql_log SET rows = x'0702ffffffffffffffffff01ffffffffffffffffff010e'",
         "UPDATE crsql_log SET version = 9223372036854775807",
     ];

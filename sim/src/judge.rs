@@ -8,6 +8,7 @@ use crate::migrate::{Effect, Migration, is_anew};
 use crate::model::{Rows, Tables};
 use crate::replica::{Replica, dump, seen};
 use crate::template::Template;
+use crate::types::{self, column_of};
 use crate::world::{Verdict, World};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -45,7 +46,10 @@ fn judge(world: &mut World<'_>) -> Verdict<()> {
     for at in 0..world.replicas.len() {
         replica(world, at).map_err(|e| format!("in the end, replica {at}: {e}"))?;
     }
-    let merged = world.model.tables();
+    let mut merged = world.model.tables();
+    let all = &world.case.migrations;
+    let types = types::at(&types::declared(world.case), all, all.len());
+    let resolved = types::resolve(&mut merged, &world.replicas[0].tables, &types);
     let forked = world.case.is_forked();
     for (at, r) in world.replicas.iter().enumerate() {
         let first = &world.replicas[0].tables;
@@ -53,7 +57,7 @@ fn judge(world: &mut World<'_>) -> Verdict<()> {
             .map_or(Ok(()), |e| Err(format!("replica {at} differs from replica 0: {e}")))?;
         if !forked && at == 0 {
             let without_keys = strip(first);
-            let all = &world.case.migrations;
+            resolved.clone().map_err(|e| format!("all replicas differ from the model: {e}"))?;
             let without_keys =
                 if all.is_empty() { without_keys } else { told(&merged, without_keys, all) };
             differ(&merged, &without_keys)
@@ -228,7 +232,7 @@ fn held(db: &Connection, all: &[Migration]) -> Verdict<Option<String>> {
     while let Some(row) = rows.next().map_err(text)? {
         let column = |n| row.get::<_, String>(n).map_err(text);
         let (table, cid) = (column(0)?, column(1)?);
-        if !is_gone(&table) && !is_gone(&cid) {
+        if !is_gone(&table) && !is_gone(&column_of(&cid).to_owned()) {
             return Ok(Some(format!("{table}.{cid}: {}", column(2)?)));
         }
     }

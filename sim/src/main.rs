@@ -24,6 +24,7 @@ mod rng;
 mod shape;
 mod shrink;
 mod template;
+mod types;
 mod world;
 
 use case::Case;

@@ -4,6 +4,7 @@
 use crate::model::Change;
 use crate::rng::Rng;
 use crate::shape::{Column, Table, literal, plain, quoted, text};
+use crate::types::{column_of, renamed};
 
 /// What a change of the schema does to what is known by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +31,10 @@ pub fn forward(all: &[Migration], change: &Change) -> Option<Change> {
         match &m.effect {
             Effect::Table(from, to) if change.table == *from => change.table.clone_from(to),
             Effect::Column(table, from, to)
-                if change.table == *table && change.column.as_ref() == Some(from) =>
+                if change.table == *table
+                    && change.column.as_deref().is_some_and(|c| column_of(c) == from) =>
             {
-                change.column = Some(to.clone());
+                change.column = change.column.map(|c| renamed(&c, to));
             }
             _ => {}
         }
@@ -42,7 +44,7 @@ pub fn forward(all: &[Migration], change: &Change) -> Option<Change> {
         if let Effect::Drop(table, column) = &m.effect {
             let (tables, columns) = names(all, n, table, column);
             if tables.contains(&change.table.as_str()) {
-                change.column = change.column.filter(|c| !columns.contains(&c.as_str()));
+                change.column = change.column.filter(|c| !columns.contains(&column_of(c)));
             }
         }
     }
@@ -182,21 +184,25 @@ fn one(
             (Effect::Nothing, between(&name, rebuilt(t, &names)))
         }
         8 if simple => automigrated(rng, tables, at, n),
-        9 => {
-            let call = |f: &str| format!("SELECT crsql_as_{f}({})", literal(&name));
-            let mut list = vec![call("table")];
-            if rng.one_in(2) {
-                list.push(format!("DELETE FROM {name} WHERE {}", t.is_some(rng)));
-            }
-            list.push(call("crr"));
-            (Effect::Anew(plain(&name)), list)
-        }
-        10 => {
-            let call = format!("SELECT crsql_as_crr({})", literal(&name));
-            (Effect::Anew(plain(&name)), vec![format!("DROP TABLE {name}"), t.ddl(), call])
-        }
+        9 | 10 => (Effect::Anew(plain(&name)), anew_list(rng, t, kind == 9)),
         _ => index(rng, t, n),
     }
+}
+
+/// A table begins again: it was ordinary for a while, or dropped.
+fn anew_list(rng: &mut Rng, t: &Table, kept: bool) -> Vec<String> {
+    let call = |f: &str| format!("SELECT crsql_as_{f}({})", literal(&t.name));
+    let mut list = if kept { vec![call("table")] } else { vec![format!("DROP TABLE {}", t.name)] };
+    match kept {
+        true if rng.one_in(2) => {
+            list.push(format!("DELETE FROM {} WHERE {}", t.name, t.is_some(rng)));
+        }
+        true => {}
+        false => list.push(t.ddl()),
+    }
+    list.push(call("crr"));
+    list.extend(t.merges());
+    list
 }
 
 /// The first column that may go: neither in a CHECK nor in an index.
@@ -213,7 +219,13 @@ fn added(rng: &mut Rng, t: &Table, n: usize) -> Column {
         false => rng.pick(&["", "DEFAULT 7", "TEXT DEFAULT 'new'", "NOT NULL DEFAULT 0", "REAL"]),
     };
     let name = quoted(&format!("added {n}"));
-    Column { name, declared: declared.into(), strict: strict.then_some(0), indexed: false }
+    Column {
+        name,
+        declared: declared.into(),
+        strict: strict.then_some(0),
+        indexed: false,
+        merge: None,
+    }
 }
 
 fn index(rng: &mut Rng, t: &mut Table, n: usize) -> (Effect, Vec<String>) {

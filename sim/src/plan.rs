@@ -74,6 +74,8 @@ fn world(n: u64) -> World {
     let mut tables: Vec<Table> =
         (0..*rng.pick(&[1, 1, 1, 2, 2, 3, 5])).map(|n| Table::random(&mut rng, n)).collect();
     let mut setup = Vec::new();
+    // What merges how leaves the rest of the world as it is.
+    let mut typing = Rng::new(n ^ 0x7e5_0000_0000);
     if rng.one_in(4) {
         setup.push("CREATE TABLE armed(n)".to_owned());
         for t in &mut tables {
@@ -81,7 +83,7 @@ fn world(n: u64) -> World {
             t.triggers.push(guard);
         }
     }
-    for t in &tables {
+    for t in &mut tables {
         setup.push(t.ddl());
         setup.extend(t.triggers.iter().cloned());
         if rng.one_in(4) {
@@ -93,6 +95,8 @@ fn world(n: u64) -> World {
             ));
         }
         setup.push(format!("SELECT crsql_as_crr({})", literal(&t.name)));
+        types(&mut typing, t);
+        setup.extend(t.merges());
     }
     let page = rng.pick(&["1024", "1024", "4096", "512", "8192"]);
     let journal = rng.pick(&["WAL", "WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY"]);
@@ -118,6 +122,20 @@ fn world(n: u64) -> World {
             migrations: Vec::new(),
             steps: Vec::new(),
         },
+    }
+}
+
+/// Chooses how some columns merge.
+fn types(rng: &mut Rng, t: &mut Table) {
+    if !rng.one_in(3) {
+        return;
+    }
+    for c in &mut t.columns {
+        if rng.one_in(2) {
+            let kind = *rng.pick(&["counter", "counter", "counter", "gcounter", "max", "min"]);
+            let text = c.declared.contains("TEXT");
+            c.merge = Some(kind).filter(|_| !(text && kind.ends_with("counter")));
+        }
     }
 }
 
@@ -219,6 +237,7 @@ fn update(rng: &mut Rng, t: &Table) -> String {
         let other = &rng.pick(&t.columns).name;
         sets.push(match rng.below(8) {
             0 => format!("{} = {other}", column.name),
+            1 => format!("{0} = {0} + {1}", column.name, rng.below(9) as i64 - 4),
             _ => format!("{} = {}", column.name, column.value(rng)),
         });
     }

@@ -12,6 +12,8 @@ pub struct Column {
     pub strict: Option<usize>,
     /// An index is on it, so that SQLite does not drop it.
     pub indexed: bool,
+    /// How it merges, where it is not by the last write.
+    pub merge: Option<&'static str>,
 }
 
 /// A table.
@@ -199,7 +201,8 @@ impl Table {
             let name = quoted(column);
             let kind = rng.below(STRICT_TYPES.len());
             let declared = if strict { STRICT_TYPES[kind] } else { rng.pick(&TYPES) }.to_owned();
-            columns.push(Column { name, declared, strict: strict.then_some(kind), indexed: false });
+            let strict = strict.then_some(kind);
+            columns.push(Column { name, declared, strict, indexed: false, merge: None });
         }
         let key_at = rng.below(columns.len() + 1);
         let check = columns.len() > 1 && rng.one_in(4);
@@ -215,6 +218,15 @@ impl Table {
             Table { name, keys, columns, key_ddl, key_at, check, options, triggers, rowid };
         table.triggers = table.triggers(rng);
         table
+    }
+
+    /// What says how its columns merge.
+    pub fn merges(&self) -> Vec<String> {
+        let said = |c: &Column| {
+            let (table, column) = (literal(&self.name), literal(&c.name));
+            Some(format!("SELECT crsql_column({table}, {column}, '{}')", c.merge?))
+        };
+        self.columns.iter().filter_map(said).collect()
     }
 
     /// What makes it.

@@ -6,11 +6,12 @@ use crate::disk::{self, Harm};
 use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version};
 use crate::host::{self, Answer, Failed, ask};
 use crate::migrate::{Effect, forward};
-use crate::model::{self, Model};
+use crate::model::{self, Model, Tables};
 use crate::replica::{self, Mail, Replica, dump, seen};
 use crate::rng::Rng;
 use crate::shape::ARM;
 use crate::template::Template;
+use crate::types::{self, Types};
 use rusqlite::{Connection, ffi};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub struct World<'a> {
     pub digest: String,
     /// Everything is told as it happens.
     pub tell: bool,
+    /// How columns merge, by the names of the beginning.
+    types: Types,
 }
 
 /// What is wrong, as a sentence.
@@ -46,6 +49,7 @@ impl<'a> World<'a> {
             trace: case.seed,
             rng: Rng::new(!case.seed),
             digest: String::new(),
+            types: types::declared(case),
             tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
         for ((site, version), changes) in std::mem::take(&mut world.model.log) {
@@ -366,13 +370,8 @@ impl<'a> World<'a> {
             return Err(format!("replica {at} goes back from version {} to {version}", r.version));
         }
         let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
-        if !r.blind {
-            model::compare(&r.tables, &tables, &told, self.case.has_liar())
-                .map_err(|e| format!("replica {at}: {e}"))?;
-            if r.tables != tables && version == r.version {
-                return Err(format!("replica {at}: rows changed and no version tells"));
-            }
-        }
+        self.compare(at, version, &tables, &told).map_err(|e| format!("replica {at}: {e}"))?;
+        let r = &mut self.replicas[at];
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
             let held = held || anew || self.case.is_forked() || self.case.has_wild_clock();
@@ -394,6 +393,27 @@ impl<'a> World<'a> {
         r.writes = r.conns.iter().flatten().map(Connection::total_changes).sum();
         self.note(&version.to_be_bytes());
         Ok(())
+    }
+
+    /// What a replica's tables were, what they are, and what it told of that.
+    fn compare(
+        &self,
+        at: usize,
+        version: u64,
+        tables: &Tables,
+        told: &[model::Change],
+    ) -> Verdict<()> {
+        let (r, all) = (&self.replicas[at], &*self.case.migrations);
+        if r.blind {
+            return Ok(());
+        }
+        let types = types::at(&self.types, all, r.level);
+        model::compare(&r.tables, tables, told, (self.case.has_liar(), &types))?;
+        types::counted(&self.model, (&r.tables, tables), told, &r.site, (&types, all))?;
+        match r.tables != *tables && version == r.version {
+            true => Err("rows changed and no version tells".into()),
+            false => Ok(()),
+        }
     }
 
     /// Where clocks go wrong, and no other forks are looked for.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::changes::Changes;
 use super::functions;
 use super::lifecycle::{Enlist, Guard};
-use super::lists::{Check, Table, Unpack};
+use super::lists::{Check, Columns, Table, Unpack};
 use crate::ground::{Db, Prep, init, sqlite3};
 use crate::rooms::session::Session;
 use crate::words::error::{Error, Result};
@@ -36,6 +36,7 @@ pub fn register(db: Db) -> Result<()> {
     db.module::<Guard>("crsql_guard", &session)?;
     db.module::<Enlist>("crsql_enlist", &session)?;
     db.module::<Table<Check>>("crsql_check", &session)?;
+    db.module::<Table<Columns>>("crsql_columns", &session)?;
     db.module::<Table<Unpack>>("crsql_unpack_columns", &session)?;
     db.module::<Changes>("crsql_changes", &session)?;
     // The question above left an error on the connection. `sqlite3_open` would take it for its own

@@ -7,7 +7,8 @@ use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
-    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity, ordered,
+    alter, apply, automigrate, capture, column, config, coverage, digest, enable, export, identity,
+    ordered,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -34,6 +35,8 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_begin_alter", &[1, 2], ON_REQUEST, begin_alter),
     ("crsql_commit_alter", &[1, 2, 3], ON_REQUEST, commit_alter),
     ("crsql_automigrate", &[1, 2], ON_REQUEST, automigrate),
+    ("crsql_column", &[3], ON_REQUEST, column_merges),
+    ("crsql_counter_set", &[4], ON_REQUEST, counter_set),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -104,6 +107,18 @@ fn automigrate(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
     automigrate::run(s, schema, cleanup)?;
     out.text("migration complete");
     Ok(())
+}
+
+fn column_merges(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let text = |i| text("crsql_column", args, i);
+    column::declare(s, text(0)?, text(1)?, text(2)?)?;
+    done(out)
+}
+
+fn counter_set(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let text = |i| text("crsql_counter_set", args, i);
+    column::counter_set(s, text(0)?, args.get(1), text(2)?, args.get(3))?;
+    done(out)
 }
 
 fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {

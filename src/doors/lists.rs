@@ -1,12 +1,12 @@
-//! Table functions whose rows are known when they are asked: `crsql_check()` and
+//! Table functions whose rows are known when they are asked: `crsql_check()`, `crsql_columns` and
 //! `crsql_unpack_columns`.
 
 use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::ground::{Args, Db, IndexInfo, Out, VCursor, VTab, op};
-use crate::rooms::check;
 use crate::rooms::session::Session;
+use crate::rooms::{check, column};
 use crate::words::error::{Error, Result};
 use crate::words::pack;
 use crate::words::value::{Value, ValueRef};
@@ -116,6 +116,21 @@ impl List for Check {
             vec![Value::text(f.fault), text(f.table), pk, Value::text(f.detail)]
         };
         Ok(faults.into_iter().map(row).collect())
+    }
+}
+
+/// `SELECT * FROM crsql_columns`
+pub struct Columns;
+
+impl List for Columns {
+    const DECL: &'static str = "CREATE TABLE x(\"table\" TEXT, \"column\" TEXT, merge TEXT)";
+    const VISIBLE: i32 = 3;
+    const ARGUMENTS: i32 = 0;
+    const DIRECT_ONLY: bool = false;
+
+    fn rows(s: &Rc<Session>, _: Args<'_>) -> Result<Vec<Vec<Value>>> {
+        let columns = column::list(s)?;
+        Ok(columns.into_iter().map(|column| column.map(Value::text).to_vec()).collect())
     }
 }
 

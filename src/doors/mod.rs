@@ -1,4 +1,4 @@
-//! Floor 3, doors: the entry point, the SQL functions and the virtual tables. Thin: each parses
+//! Floor 4, doors: the entry point, the SQL functions and the virtual tables. Thin: each parses
 //! its arguments, calls one room and shapes the answer.
 
 pub mod args;

@@ -1,4 +1,4 @@
-//! The replicated tables as they are now: our register of ids (`crsql_tables`, `crsql_columns`)
+//! The replicated tables as they are now: our register of ids (`crsql_tables`, `crsql_register`)
 //! joined with the schema as SQLite tells it.
 //!
 //! A table is found by its triggers, which SQLite carries along when it is renamed, and its
@@ -16,6 +16,7 @@ use super::register::{follow, join, registered, rename, with_former};
 pub use super::register::{json_names, table_id};
 use super::shape;
 use super::{Db, snapshot, store, triggers};
+use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::Result;
 use crate::words::key::KeyKind;
@@ -51,6 +52,8 @@ pub struct Col {
     pub default: Option<String>,
     /// The declared type.
     pub declared: String,
+    /// How it merges.
+    pub merge: Merge,
 }
 
 /// One column of the key.
@@ -91,6 +94,8 @@ pub struct Table {
     pub gone: Vec<u32>,
     /// One more than the greatest column id ever given.
     pub next_id: u32,
+    /// There are columns that merge by more than the last write.
+    pub typed: bool,
 }
 
 impl Table {

@@ -1,4 +1,4 @@
-//! Floor 1, ground: the host's SQLite, and not one CRDT word. This is the only room with `unsafe`:
+//! Floor 2, ground: the host's SQLite, and not one CRDT word. This is the only room with `unsafe`:
 //! the routine table, the handles, the statements and the fence that keeps panics out of C.
 //!
 //! What it promises its callers: everything re-exported here is safe to call but for [`init`];

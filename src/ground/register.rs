@@ -1,15 +1,17 @@
-//! Our register of ids (`crsql_columns`), and how it is joined with a table as SQLite tells it.
+//! Our register of ids (`crsql_register`), and how it is joined with a table as SQLite tells it.
 
 use super::cache::{Cache, Fixed};
 use super::catalog::{Col, KeyCol, Table};
 use super::shape::{Column, Shape};
+use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
 
 const COLUMNS: Fixed = Fixed(
     21,
-    "SELECT cid, name, former, watched, dropped FROM crsql_columns WHERE tid = ?1 ORDER BY cid",
+    "SELECT cid, name, former, watched, dropped, merge FROM crsql_register WHERE tid = ?1
+     ORDER BY cid",
 );
 
 /// The id of a table or column as our tables hold it. They count from 0 and never come this far.
@@ -35,6 +37,7 @@ pub(super) struct Registered {
     former: Vec<String>,
     watched: bool,
     dropped: bool,
+    merge: Merge,
 }
 
 /// The columns of a table, those that were dropped too.
@@ -49,9 +52,19 @@ pub(super) fn registered(cache: &Cache, tid: u32) -> Result<Vec<Registered>> {
             former: json_names(stmt.text(2))?,
             watched: stmt.int(3) != 0,
             dropped: !stmt.is_null(4),
+            merge: merge(&stmt.string(5))?,
         });
     }
     Ok(out)
+}
+
+fn merge(name: &str) -> Result<Merge> {
+    Merge::named(name).ok_or_else(|| {
+        Error::refused(format!(
+            "a column of this file merges as {name}, which this crsql does not know; load a newer \
+             crsql"
+        ))
+    })
 }
 
 /// The former names of what was called `was` and is called `now`.
@@ -92,12 +105,12 @@ pub(super) fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>)
             .iter_mut()
             .find(|r| r.as_ref().is_some_and(|r| r.name.eq_ignore_ascii_case(&c.name)));
         match slot.and_then(Option::take) {
-            Some(found) => cols.push(col(c.id, c.former, found)),
+            Some(found) => cols.push(col(c.id, c.former, c.merge, found)),
             None => gone.push(c.id),
         }
     }
     for found in rest.into_iter().flatten() {
-        cols.push(col(next_id, Vec::new(), found));
+        cols.push(col(next_id, Vec::new(), Merge::default(), found));
         next_id += 1;
     }
     cols.sort_by_key(|c| c.id);
@@ -109,6 +122,7 @@ pub(super) fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>)
     // Both ascend.
     let mut of_trigger = watched.iter();
     let stale = !cols.iter().all(|c| of_trigger.any(|w| *w == c.id));
+    let typed = cols.iter().any(|c| c.merge.by_intent().is_some());
     let kind = if found.rowid_key { KeyKind::Int } else { KeyKind::Packed };
     Table {
         tid,
@@ -123,10 +137,11 @@ pub(super) fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>)
         stale,
         gone,
         next_id,
+        typed,
     }
 }
 
-fn col(id: u32, former: Vec<String>, c: Column) -> Col {
+fn col(id: u32, former: Vec<String>, merge: Merge, c: Column) -> Col {
     let Column { name, affinity, notnull, default, declared, .. } = c;
-    Col { id, name, former, affinity, notnull, default, declared }
+    Col { id, name, former, affinity, notnull, default, declared, merge }
 }

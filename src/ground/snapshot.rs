@@ -6,13 +6,15 @@
 //! signed schema_version, name, names it had before, u8 flags (1 the key is the rowid, 2 STRICT),
 //! varint next column id, keys, columns, watched column ids
 //! key     name, the name of its affinity
-//! column  varint id, name, names it had before, declared type, u8 NOT NULL, defaults (none or one)
+//! column  varint id, name, names it had before, declared type, u8 NOT NULL, defaults (none or
+//!         one), how it merges
 //! ```
 //!
 //! A name is a varint length and its bytes; a list is a varint count and its items.
 
 use super::cache::{Cache, Fixed};
 use super::catalog::{Col, KeyCol, Table, table_id};
+use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
@@ -54,6 +56,7 @@ fn encode(t: &Table, version: i64) -> Vec<u8> {
         put_name(out, &c.declared);
         out.push(u8::from(c.notnull));
         put_list(out, c.default.as_slice(), |out, d| put_name(out, d));
+        put_name(out, c.merge.name());
     });
     put_list(&mut out, &t.watched, |out, id| put_varint(out, u64::from(*id)));
     out
@@ -81,6 +84,8 @@ fn table(r: &mut Reader<'_>, tid: u32, shape: u32) -> Result<Table> {
     let (name, former) = (text(r)?, list(r, text)?);
     let flags = r.u8()?;
     let strict = flags & STRICT != 0;
+    let (next_id, keys) = (id(r)?, list(r, key)?);
+    let cols = list(r, |r| col(r, strict))?;
     Ok(Table {
         tid,
         name,
@@ -88,9 +93,10 @@ fn table(r: &mut Reader<'_>, tid: u32, shape: u32) -> Result<Table> {
         shape,
         kind: if flags & ROWID != 0 { KeyKind::Int } else { KeyKind::Packed },
         strict,
-        next_id: id(r)?,
-        keys: list(r, key)?,
-        cols: list(r, |r| col(r, strict))?,
+        next_id,
+        keys,
+        typed: cols.iter().any(|c| c.merge.by_intent().is_some()),
+        cols,
         watched: list(r, id)?,
         stale: false,
         gone: Vec::new(),
@@ -106,7 +112,8 @@ fn col(r: &mut Reader<'_>, strict: bool) -> Result<Col> {
     let (id, name, former, declared) = (id(r)?, text(r)?, list(r, text)?, text(r)?);
     let affinity = Affinity::of(&declared, strict);
     let (notnull, default) = (r.u8()? != 0, list(r, text)?.pop());
-    Ok(Col { id, name, former, affinity, notnull, default, declared })
+    let merge = Merge::named(&text(r)?).ok_or_else(|| Error::corrupt("no type has this name"))?;
+    Ok(Col { id, name, former, affinity, notnull, default, declared, merge })
 }
 
 fn id(r: &mut Reader<'_>) -> Result<u32> {
@@ -137,6 +144,7 @@ mod tests {
             notnull: id == 2,
             default: default.map(str::to_owned),
             declared: declared.to_owned(),
+            merge: Merge::named(if id == 5 { "counter" } else { "lww" }).unwrap(),
         };
         let key = |affinity| KeyCol { name: "k".to_owned(), affinity, loose: false };
         let keys = vec![key(Affinity::Integer), key(Affinity::Real), key(Affinity::Text)];
@@ -157,6 +165,7 @@ mod tests {
             stale,
             gone,
             next_id,
+            typed: true,
         };
         let bytes = encode(&table, 12);
         let back = decode(&bytes, 7, 9, 12).unwrap();

@@ -11,9 +11,10 @@ use crate::words::error::{Error, Result, SQLITE_ERROR};
 use crate::words::value::ValueRef;
 
 /// The format that this code writes.
-pub const FORMAT: i64 = 2;
+pub const FORMAT: i64 = 3;
 
 const TABLES: &str = include_str!("../../sql/tables.sql");
+const PARTS: &str = include_str!("../../sql/parts.sql");
 
 const FOREIGN: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'crsql_master'";
 const STATE: Fixed = Fixed(2, "SELECT format, oldest_reader, self, clock, deps FROM crsql_state");
@@ -126,6 +127,12 @@ pub fn install(db: Db) -> Result<()> {
         "INSERT INTO crsql_state(id, format, oldest_reader, self, clock, mark, schema)
          VALUES(1, {FORMAT}, {FORMAT}, 0, 0, 0, 0)"
     ))
+}
+
+/// Makes the table of parts, where it is not there. Files in which no column merges by intent do
+/// without: SQLite reads the whole schema whenever a file is opened.
+pub fn install_parts(db: Db) -> Result<()> {
+    db.exec(PARTS)
 }
 
 /// 16 random bytes with the marks of a version 4 UUID.

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::session::Session;
-use super::{enable, flush, held, omits, ordered, rebuilt};
+use super::{enable, flush, held, omits, ordered, parts, rebuilt};
 use crate::ground::catalog::{self, Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
@@ -156,7 +156,7 @@ fn reconcile_unwatched(s: &Session, tid: u32) -> Result<()> {
 /// column that is renamed, so that nothing else tells; a name that is not written down would be
 /// forgotten by the next renaming, and changes that come under it would be held.
 fn has_its_names(s: &Session, table: &Table) -> Result<bool> {
-    let sql = "SELECT name FROM crsql_columns WHERE tid = ?1 AND dropped IS NULL ORDER BY cid";
+    let sql = "SELECT name FROM crsql_register WHERE tid = ?1 AND dropped IS NULL ORDER BY cid";
     let mut stmt = s.db.prepare(sql, Prep::Once)?;
     stmt.bind_int(1, i64::from(table.tid))?;
     for col in &table.cols {
@@ -216,7 +216,7 @@ pub fn expected_triggers(table: &Table, guards: bool) -> Result<Vec<String>> {
 /// Writes the register's lines for the columns. Those that the triggers name stay watched.
 fn number_columns(s: &Session, table: &Table, watched: bool) -> Result<()> {
     let mut stmt = s.db.prepare(
-        "INSERT INTO crsql_columns(tid, cid, name, former, watched) VALUES(?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO crsql_register(tid, cid, name, former, watched) VALUES(?1, ?2, ?3, ?4, ?5)
          ON CONFLICT(tid, cid) DO UPDATE SET name = excluded.name, former = excluded.former,
                                              watched = max(watched, excluded.watched)",
         Prep::Once,
@@ -275,18 +275,19 @@ fn drop_triggers(s: &Session, tid: u32) -> Result<()> {
 fn settle_columns(s: &Session, table: &Table) -> Result<()> {
     for id in &table.gone {
         let name = s.ask_text(
-            &format!("SELECT name FROM crsql_columns WHERE tid = {} AND cid = ?1", table.tid),
+            &format!("SELECT name FROM crsql_register WHERE tid = {} AND cid = ?1", table.tid),
             *id,
         )?;
         omits::column(s, &table.name, &name)?;
         let mut stmt = s.db.prepare(
-            "UPDATE crsql_columns SET dropped = ?3, watched = 0 WHERE tid = ?1 AND cid = ?2",
+            "UPDATE crsql_register SET dropped = ?3, watched = 0 WHERE tid = ?1 AND cid = ?2",
             Prep::Once,
         )?;
         stmt.bind_int(1, i64::from(table.tid))?;
         stmt.bind_int(2, i64::from(*id))?;
         stmt.bind_int(3, super::log::int(s.now()))?;
         stmt.run()?;
+        parts::forget(s, table.tid, Some(*id))?;
     }
     if table.gone.is_empty() { Ok(()) } else { enable::name_rows(s, table) }
 }
@@ -307,6 +308,7 @@ fn forget_id(s: &Session, tid: u32, name: &str) -> Result<()> {
     stmt.bind_int(2, super::log::int(s.now()))?;
     stmt.run()?;
     drop(stmt);
+    parts::forget(s, tid, None)?;
     s.cache.forget_tables();
     // SQLite drops no table while a statement reads; then an empty one stays for `drop_clocks`.
     let clock = clock_table(tid);

@@ -7,14 +7,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::memory::{Bits, Event, KeyAt, Memory, Op};
+use super::memory::{Bits, Event, KeyAt, Memory, Old, Op};
 use super::session::Session;
 use super::upsert;
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
 use crate::ground::{Args, Out, Prep};
 use crate::words::affinity::Affinity;
-use crate::words::error::{Error, Result, SQLITE_ERROR};
+use crate::words::error::{Error, Result, SQLITE_CONSTRAINT, SQLITE_ERROR};
 use crate::words::key;
 use crate::words::keylist::KeyRef;
 use crate::words::pack::canonical_key;
@@ -51,13 +51,22 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let watched = table.watched.len();
     let all = upsert::distrusts_old(s, first > 0)?;
     let mut set = BitSet::default();
+    let exact = s.exact.get().filter(|(tid, _)| *tid == table.tid).map(|(_, col)| col);
     for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
-        if all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
+        let meant = exact.is_some() && table.watched.get(first + i).copied() == exact;
+        if meant || all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
             set.add(first + i);
         }
     }
+    let olds = if table.typed && !all {
+        changed_by_intent(&table, args, (first, pairs), &set, exact)?
+    } else {
+        Vec::new()
+    };
     if first > 0 {
-        return more(&s.memory, set);
+        more(&s.memory, set)?;
+        remember(&mut s.memory.borrow_mut(), olds);
+        return Ok(());
     }
     let moved =
         (0..keys).any(|k| canonical_key(args.get(3 + k)) != canonical_key(args.get(3 + keys + k)));
@@ -72,7 +81,65 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let bits = set.store(&mut s.memory.borrow_mut());
-    push(s, &table, args, 3 + keys, Op::Update(bits))
+    let op = if exact.is_some() { Op::Exact(bits) } else { Op::Update(bits) };
+    push(s, &table, args, 3 + keys, op)?;
+    remember(&mut s.memory.borrow_mut(), olds);
+    Ok(())
+}
+
+/// What the changed columns held that merge by intent. Refuses what their types refuse.
+fn changed_by_intent<'a>(
+    table: &Table,
+    args: Args<'a>,
+    (first, pairs): (usize, usize),
+    set: &BitSet,
+    exact: Option<u32>,
+) -> Result<Vec<(u32, ValueRef<'a>)>> {
+    let mut olds = Vec::new();
+    for at in set.iter().filter(|at| *at >= first) {
+        let col = table.watched.get(at).and_then(|id| table.position(*id));
+        let Some(col) = col.and_then(|at| table.cols.get(at)) else { continue };
+        let Some(kind) = col.merge.by_intent() else { continue };
+        let pair = pairs + 2 * (at - first);
+        let (old, new) = (args.get(pair), args.get(pair + 1));
+        if exact == Some(col.id) {
+            continue;
+        }
+        if let Some(why) = kind.refuses(old, new) {
+            let text = format!("column {}.{} {why}", table.name, col.name);
+            return Err(Error::new(SQLITE_CONSTRAINT, text));
+        }
+        olds.push((col.id, old));
+    }
+    Ok(olds)
+}
+
+/// So many of the newest entries are looked through for one that makes a new one needless.
+const LOOK_BACK: usize = 16;
+
+/// Keeps what columns held before the newest event, unless an event shortly before it of the same
+/// row kept it: who types into a document writes all of it with every stroke.
+fn remember(memory: &mut Memory, olds: Vec<(u32, ValueRef<'_>)>) {
+    let Some(event) = memory.events.len().checked_sub(1) else { return };
+    for (col, val) in olds {
+        if !is_kept(memory, event, col) {
+            memory.olds.push(Old { event, col, val: val.to_owned() });
+        }
+    }
+}
+
+fn is_kept(memory: &Memory, event: usize, col: u32) -> bool {
+    let row = |i: usize| memory.events.get(i).map(|e| (e.tid, memory.key(e.key)));
+    let from = memory.flushed[0].max(event.saturating_sub(LOOK_BACK));
+    let mut recent = memory.olds.iter().rev().take(LOOK_BACK);
+    let Some(old) =
+        recent.find(|old| old.event >= from && old.col == col && row(old.event) == row(event))
+    else {
+        return false;
+    };
+    let between = memory.events.get(old.event..event).unwrap_or(&[]);
+    let other = |e: &Event| Some((e.tid, memory.key(e.key))) != row(event);
+    between.iter().all(|e| other(e) || matches!(e.op, Op::Update(_)))
 }
 
 /// `crsql_internal_assigned(tid, shape, column id, old key ..., new key ...)`: a write between
@@ -246,12 +313,15 @@ fn small(n: usize) -> Result<u32> {
 fn more(memory: &RefCell<Memory>, set: BitSet) -> Result<()> {
     let mut memory = memory.borrow_mut();
     let Some(last) = memory.events.last().copied() else { return Ok(()) };
-    let Op::Update(bits) = last.op else { return Ok(()) };
+    let (Op::Update(bits) | Op::Exact(bits)) = last.op else { return Ok(()) };
     let mut whole = BitSet::load(&memory, bits);
     whole.join(&set);
     let bits = whole.store(&mut memory);
     if let Some(last) = memory.events.last_mut() {
-        last.op = Op::Update(bits);
+        last.op = match last.op {
+            Op::Exact(_) => Op::Exact(bits),
+            _ => Op::Update(bits),
+        };
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::session::Session;
-use super::{ahead, alter, coverage, log};
+use super::{ahead, alter, coverage, log, parts};
 use crate::ground::Prep;
 use crate::ground::catalog::{self, Table, clock_table};
 use crate::ground::quote::{ident, literal};
@@ -139,6 +139,7 @@ impl Checker<'_> {
                 }
             };
             self.records(table, &key, &clock)?;
+            self.parts(table, &key, &clock)?;
             let there = super::rows::read(self.s, table, &key)?.is_some();
             if there != clock.alive() {
                 let (fault, detail) = if there {
@@ -155,7 +156,9 @@ impl Checker<'_> {
 
     fn records(&mut self, table: &Table, key: &Key, clock: &RowClock) -> Result<()> {
         let cells = table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn);
-        let mut txns: Vec<Txn> = cells.chain(clock.life.map(|d| d.txn)).collect();
+        let parts = parts::of_row(self.s, table, key.borrow())?.parts;
+        let parts = parts.iter().map(|part| part.dot.txn);
+        let mut txns: Vec<Txn> = cells.chain(clock.life.map(|d| d.txn)).chain(parts).collect();
         txns.dedup();
         for txn in txns {
             let (site, version) = (txn.site, txn.version);
@@ -172,6 +175,32 @@ impl Checker<'_> {
                 self.name_of(site)
             );
             self.fault("log", Some(&table.name), Some(key), detail);
+        }
+        Ok(())
+    }
+
+    /// What a column shows that merges by intent is what its parts come to, and the dead have none.
+    fn parts(&mut self, table: &Table, key: &Key, clock: &RowClock) -> Result<()> {
+        if !table.typed {
+            return Ok(());
+        }
+        let row = super::rows::read(self.s, table, key)?.filter(|_| clock.alive());
+        for (at, col) in table.cols.iter().enumerate() {
+            let Some(kind) = col.merge.by_intent() else { continue };
+            let Some(parts) = parts::state(self.s, table.tid, key.borrow(), col.id)? else {
+                continue;
+            };
+            let shown = parts::shown(kind, col, &parts);
+            if row.as_ref().is_some_and(|row| row.value(at as i32) == shown.as_ref()) {
+                continue;
+            }
+            let detail = format!(
+                "{}.{} is not what its parts come to, as a {}: write it again",
+                table.name,
+                col.name,
+                kind.name()
+            );
+            self.fault("parts", Some(&table.name), Some(key), detail);
         }
         Ok(())
     }

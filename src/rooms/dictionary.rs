@@ -109,10 +109,12 @@ fn column(table: &Table, info: &TableInfo, c: &ColumnInfo) -> std::result::Resul
         }
         return Err(format!("column {table}.{name} is {here} here and {there} at its sender"));
     }
-    if c.merge != "lww" {
+    if c.merge != ours.merge.name() {
+        let (table, name, here) = (&table.name, &ours.name, ours.merge.name());
         return Err(format!(
-            "column {}.{} merges as {} at its sender and by last write here",
-            table.name, ours.name, c.merge
+            "column {table}.{name} merges as {} at its sender and as {here} here; say \
+             crsql_column('{table}', '{name}', ...) where it was not said",
+            c.merge
         ));
     }
     Ok(at)

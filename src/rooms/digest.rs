@@ -2,8 +2,9 @@
 //! each of its cells was written. It is equal exactly when replicas are.
 //!
 //! Per table, by name: its name; per row, in the order of stored keys: the packed key, the causal
-//! length, and per column, by name: the name, the value, and stamp, site, version and place of the
-//! write where there was one. `'all'` adds the dead rows and the held changes.
+//! length, the parts of columns that merge by intent, and per column, by name: the name, the value,
+//! and stamp, site, version and place of the write where there was one. `'all'` adds the dead rows
+//! and the held changes.
 
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::log;
 use super::session::Session;
-use super::{alter, flush, rows};
+use super::{alter, flush, parts, rows};
 use crate::ground::Prep;
 use crate::ground::catalog::{Table, clock_table};
 use crate::words::error::{Error, Result};
@@ -91,6 +92,7 @@ fn put_row(
         put_bytes(out, b"the row is missing");
         return Ok(());
     };
+    put_parts(s, table, key, out)?;
     for at in order {
         let Some(col) = table.cols.get(*at) else { continue };
         put_bytes(out, col.name.as_bytes());
@@ -104,6 +106,25 @@ fn put_row(
                 put_varint(out, cell.dot.seq);
             }
         }
+    }
+    Ok(())
+}
+
+/// The parts of columns that merge by intent, by column and register.
+fn put_parts(s: &Session, table: &Table, key: &Key, out: &mut Vec<u8>) -> Result<()> {
+    let mut changes = Vec::new();
+    for part in parts::of_row(s, table, key.borrow())?.parts {
+        let txn = part.dot.txn;
+        changes.extend(parts::as_change(table, key, 0, part)?.map(|change| (change, txn)));
+    }
+    changes.sort_by(|(a, _), (b, _)| a.cid.cmp(&b.cid));
+    for (change, txn) in changes {
+        put_bytes(out, change.cid.as_bytes());
+        put_value(out, change.val.as_ref());
+        put_varint(out, change.col_version);
+        put_bytes(out, &s.site_id(txn.site)?);
+        put_varint(out, txn.version);
+        put_varint(out, change.seq);
     }
     Ok(())
 }

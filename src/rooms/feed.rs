@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::log::{self, Record, UNSORTED};
 use super::session::Session;
-use super::{held, rows};
+use super::{held, parts, rows};
 use crate::ground::Stmt;
 use crate::ground::catalog::Table;
 use crate::words::dot::{MAX_CL, Txn};
@@ -28,6 +28,9 @@ pub struct FeedCell {
     pub stamp: Option<u64>,
 }
 
+/// Values by the column's id.
+type Bases = Vec<(u32, Value)>;
+
 /// What one transaction still says of one row.
 pub struct RowChange<'a> {
     /// The table.
@@ -41,6 +44,8 @@ pub struct RowChange<'a> {
     /// The cells, by place.
     pub cells: &'a [FeedCell],
     row: Row<'a>,
+    /// The bases of columns that show more than that.
+    bases: &'a [(u32, Value)],
 }
 
 /// A row as it was read: the statement that has its columns, None where the row is not there, and
@@ -52,6 +57,13 @@ impl RowChange<'_> {
     /// The value of a cell.
     pub fn value(&self, cell: &FeedCell) -> ValueRef<'_> {
         let Row(row, first) = self.row;
+        if !self.bases.is_empty() {
+            let id = self.table.cols.get(cell.at).map(|c| c.id);
+            let base = self.bases.iter().find(|(col, _)| Some(*col) == id);
+            if let Some((_, base)) = base {
+                return base.as_ref();
+            }
+        }
         row.map_or(ValueRef::Null, |r| r.value(first + cell.at as i32))
     }
 }
@@ -211,7 +223,7 @@ impl TxnReader {
             e.tid == *tid && e.seq < held && e.key == Key::Int(first.wrapping_add(*at as i64))
         };
         let ahead = self.entries.iter().take(most).enumerate().take_while(follows);
-        let joined = table.cols.len() <= rows::JOINED_MAX;
+        let joined = table.cols.len() <= rows::JOINED_MAX && !table.typed;
         let run = if joined { ahead.count() } else { 1 };
         if run < RUN_MIN || first.checked_add(run as i64).is_none() { 1 } else { run }
     }
@@ -220,7 +232,7 @@ impl TxnReader {
     fn row(&mut self, s: &Session, table: &Rc<Table>, sink: &mut Sink<'_>) -> Result<bool> {
         let Some(entry) = self.entries.pop_front() else { return Ok(true) };
         let taken = read_row(s, table, &entry.key, |clock, row| {
-            self.show(table, &entry, clock, row, sink)
+            self.show(s, table, &entry, clock, row, sink)
         })?;
         if taken == Some(false) {
             self.entries.push_front(entry);
@@ -254,7 +266,7 @@ impl TxnReader {
             let Some(entry) = self.entries.pop_front() else { return Ok(true) };
             let clock = RowClock::decode(stmt.blob(0))?;
             let row = if stmt.int(1) == 0 { Some(&*stmt) } else { None };
-            if !self.show(table, &entry, &clock, Row(row, rows::KEY + 1), sink)? {
+            if !self.show(s, table, &entry, &clock, Row(row, rows::KEY + 1), sink)? {
                 self.entries.push_front(entry);
                 return Ok(false);
             }
@@ -265,6 +277,7 @@ impl TxnReader {
     /// Shows what the transaction still says of an entry's row, if anything.
     fn show(
         &mut self,
+        s: &Session,
         table: &Rc<Table>,
         entry: &Entry,
         clock: &RowClock,
@@ -277,10 +290,23 @@ impl TxnReader {
         let told = told.map(|(_, _, upto)| *upto).max().unwrap_or(0);
         let (lo, hi) = (entry.seq.max(self.from_seq).max(told), entry.seq + entry.span);
         let left = within(table, clock, row, self.txn, (lo, hi), &mut self.cells);
-        let Some(sentinel) = left else { return Ok(true) };
-        let (key, cells) = (&entry.key, self.cells.as_slice());
-        let taken = sink(Item::Row(RowChange { table, key, cl: clock.cl, sentinel, cells, row }))?;
+        let (parts, bases) = parts_within(s, table, &entry.key, clock, (self.txn, lo, hi))?;
+        if left.is_none() && parts.is_empty() {
+            return Ok(true);
+        }
+        let (key, cells, cl) = (&entry.key, self.cells.as_slice(), clock.cl);
+        let bases = bases.as_slice();
+        let taken = match left {
+            Some(sentinel) => {
+                sink(Item::Row(RowChange { table, key, cl, sentinel, cells, row, bases }))?
+            }
+            None => true,
+        };
         if taken {
+            for part in parts {
+                let at = self.held.partition_point(|(h, _)| h.seq < part.seq);
+                self.held.insert(at, (part, 0));
+            }
             self.told.retain(|(_, _, upto)| *upto > entry.seq);
             if self.entries.front().map_or(self.next_part.is_some(), |next| next.seq < hi) {
                 self.told.push((entry.tid, entry.key.clone(), hi));
@@ -319,14 +345,36 @@ pub fn of_row(
 ) -> Result<()> {
     read_row(s, table, key, |clock, row| {
         let mut cells = Vec::new();
-        match within(table, clock, row, txn, (0, u64::MAX), &mut cells) {
-            Some(sentinel) => {
-                then(RowChange { table, key, cl: clock.cl, sentinel, cells: &cells, row })
-            }
-            None => Ok(()),
-        }
+        let Some(sentinel) = within(table, clock, row, txn, (0, u64::MAX), &mut cells) else {
+            return Ok(());
+        };
+        let (_, bases) = parts_within(s, table, key, clock, (txn, 0, 0))?;
+        let (cells, bases) = (cells.as_slice(), bases.as_slice());
+        then(RowChange { table, key, cl: clock.cl, sentinel, cells, row, bases })
     })
     .map(|_| ())
+}
+
+/// What the transaction still says of the parts of a row, from one place to below another; and the
+/// bases of the columns that have parts.
+fn parts_within(
+    s: &Session,
+    table: &Table,
+    key: &Key,
+    clock: &RowClock,
+    (txn, lo, hi): (Txn, u64, u64),
+) -> Result<(Vec<HeldChange>, Bases)> {
+    let mut out = Vec::new();
+    if !table.typed {
+        return Ok((out, Bases::new()));
+    }
+    let all = parts::of_row(s, table, key.borrow())?;
+    for part in all.parts {
+        if part.dot.txn == txn && (lo..hi).contains(&part.dot.seq) {
+            out.extend(parts::as_change(table, key, clock.cl, part)?);
+        }
+    }
+    Ok((out, all.bases))
 }
 
 /// What the transaction still says of a row, from one place to below another: the sentinel's place,

@@ -5,39 +5,54 @@
 use std::rc::Rc;
 
 use super::capture::BitSet;
+use super::intent::{self, Meant};
 use super::log::{self, Head, Record, Writer};
-use super::memory::{Event, Given, KeyAt, Memory, Op, Touch, key_in};
+use super::memory::{Event, Given, KeyAt, Memory, Old, Op, Touch, key_in};
 use super::session::Session;
-use super::{alter, hand, stale, sweep};
+use super::{alter, hand, parts, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::planted::planted;
 use crate::words::rowclock::{Base, Cell, RowClock};
+use crate::words::value::Value;
 
 /// What waits in the memory, copied so that statements may run.
-struct Batch {
-    events: Vec<Event>,
+pub(super) struct Batch {
+    pub events: Vec<Event>,
+    /// What columns held that merge by intent, with positions in `events`.
+    olds: Vec<Old>,
     touches: Vec<Touch>,
-    keys: Vec<u8>,
-    words: Vec<u64>,
+    pub keys: Vec<u8>,
+    pub words: Vec<u64>,
+}
+
+impl Batch {
+    /// What a column held before an event, where that is known.
+    pub fn old(&self, event: usize, col: u32) -> Option<&Value> {
+        let from = self.olds.partition_point(|old| old.event < event);
+        let of_event = self.olds.iter().skip(from).take_while(|old| old.event == event);
+        of_event.filter(|old| old.col == col).map(|old| &old.val).next()
+    }
 }
 
 /// All events of one row.
-struct Group {
-    table: Rc<Table>,
-    key: KeyAt,
+pub(super) struct Group {
+    pub table: Rc<Table>,
+    pub key: KeyAt,
     /// Indices of its events.
-    events: Vec<u32>,
-    known: bool,
+    pub events: Vec<u32>,
+    pub known: bool,
     clock: Option<RowClock>,
-    outcome: Outcome,
+    pub outcome: Outcome,
+    /// What its events mean beside its cells.
+    pub meant: Meant,
 }
 
 /// What a row's events come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     /// Nothing that anybody needs to know.
     Nothing,
     /// Dead, by this event.
@@ -85,6 +100,11 @@ fn copy(m: &Memory) -> Batch {
     let [events, touches] = m.flushed;
     Batch {
         events: m.events.get(events..).unwrap_or(&[]).to_vec(),
+        olds: m
+            .olds
+            .iter()
+            .filter_map(|old| Some(Old { event: old.event.checked_sub(events)?, ..old.clone() }))
+            .collect(),
         touches: m.touches.get(touches..).unwrap_or(&[]).to_vec(),
         keys: m.keys.clone(),
         words: m.words.clone(),
@@ -121,7 +141,7 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
         settle(s, batch, g, &mut spans)?;
     }
     if spans.iter().all(|n| *n == 0) {
-        return canonicalise(s, batch, &groups).map(|()| true);
+        return finish(s, batch, &groups).map(|()| true);
     }
     let head = log::head(s)?;
     let given = give(s, &head)?;
@@ -143,6 +163,9 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
             }
             return Err(Error::corrupt("a row's clock cannot be found and is there"));
         }
+        if g.table.typed {
+            intent::write(s, batch, g, (txn, given.stamp), &seqs)?;
+        }
     }
     let parts = write_log(s, &head, given, writer)?;
     let mut memory = s.memory.borrow_mut();
@@ -151,8 +174,18 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
     memory.given = Some(Given { part: given.part + parts, ..given });
     drop(memory);
     sweep::after(s, given.version, groups.iter().filter(|g| g.known).count() as u64)?;
-    canonicalise(s, batch, &groups)?;
+    finish(s, batch, &groups)?;
     learn(s, &groups).map(|()| true)
+}
+
+/// Gives rows the form that they have on every replica.
+fn finish(s: &Session, batch: &Batch, groups: &[Group]) -> Result<()> {
+    canonicalise(s, batch, groups)?;
+    for g in groups.iter().filter(|g| !g.meant.shown.is_empty()) {
+        let key = key_in(&batch.keys, g.key).to_key();
+        parts::show(s, &g.table, &key, &g.meant.shown)?;
+    }
+    Ok(())
 }
 
 /// Columns that were added since the triggers were made have been written: from now on they have
@@ -226,7 +259,7 @@ fn group(s: &Session, batch: &Batch, unknown: bool) -> Result<Vec<Group>> {
         let clock = match event.op {
             _ if unknown => None,
             Op::Insert => log::clock_of_new(s, event.tid, key)?,
-            Op::Update(_) | Op::Delete => log::clock_of(s, event.tid, key)?,
+            Op::Update(_) | Op::Exact(_) | Op::Delete => log::clock_of(s, event.tid, key)?,
         };
         out.push(Group {
             table,
@@ -235,6 +268,7 @@ fn group(s: &Session, batch: &Batch, unknown: bool) -> Result<Vec<Group>> {
             known: clock.is_some(),
             clock,
             outcome: Outcome::Nothing,
+            meant: Meant::default(),
         });
     }
     Ok(out)
@@ -259,11 +293,11 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Resul
                 alive = false;
                 life = Some(*i as usize);
             }
-            Op::Insert | Op::Update(_) if !alive => {
+            Op::Insert | Op::Update(_) | Op::Exact(_) if !alive => {
                 alive = true;
                 life = Some(*i as usize);
             }
-            Op::Insert | Op::Update(_) => {}
+            Op::Insert | Op::Update(_) | Op::Exact(_) => {}
         }
     }
     g.outcome = outcome(before, alive, died, life);
@@ -283,9 +317,13 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Resul
         Outcome::Born { by, .. } => by,
         Outcome::Alive => 0,
     };
+    if g.table.typed {
+        g.meant = intent::work_out(s, batch, g, since)?;
+    }
     for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
         let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
-        let span = places(s, batch, g, i, born)?;
+        let cells = places(s, batch, g, i, born)?;
+        let span = cells + g.meant.place(i, cells);
         if let Some(slot) = spans.get_mut(i) {
             *slot = span;
         }
@@ -332,8 +370,8 @@ fn places(s: &Session, batch: &Batch, g: &Group, i: usize, born: bool) -> Result
     match event.op {
         _ if born => Ok(cover + u64::from(has_sentinel(g))),
         Op::Insert => Ok(cover),
-        Op::Update(bits) => {
-            Ok(changed(s, batch, g, &BitSet::from_store(&batch.words, bits))?.len() as u64)
+        Op::Update(bits) | Op::Exact(bits) => {
+            Ok(changed(s, batch, g, i, &BitSet::from_store(&batch.words, bits))?.len() as u64)
         }
         Op::Delete => Ok(0),
     }
@@ -344,10 +382,14 @@ fn has_sentinel(g: &Group) -> bool {
     g.table.cols.is_empty() || matches!(g.outcome, Outcome::Born { cl, .. } if cl > 1)
 }
 
-/// The ids of the columns that an update changed.
-fn changed(s: &Session, batch: &Batch, g: &Group, bits: &BitSet) -> Result<Vec<u32>> {
+/// The ids of the columns whose cells an update wrote.
+fn changed(s: &Session, batch: &Batch, g: &Group, i: usize, bits: &BitSet) -> Result<Vec<u32>> {
     let watched = bits.iter().filter_map(|at| g.table.watched.get(at).copied());
     let mut ids: Vec<u32> = watched.filter(|id| g.table.position(*id).is_some()).collect();
+    if let (true, Some(event)) = (g.table.typed, batch.events.get(i)) {
+        let col = |id: u32| g.table.position(id).and_then(|at| g.table.cols.get(at));
+        ids.retain(|id| col(*id).is_some_and(|c| g.meant.writes_cell(i, event.op, c)));
+    }
     if g.table.stale {
         let key = key_in(&batch.keys, g.key);
         ids.extend(stale::unwatched_changes(s, &g.table, key, g.clock.as_ref())?);
@@ -380,9 +422,9 @@ fn write_clock(s: &Session, batch: &Batch, g: &Group, txn: Txn, seqs: &[u64]) ->
             Op::Insert => {
                 touched |= rewrite(&mut clock, g, Dot { txn, seq: seq_of(i) });
             }
-            Op::Update(bits) => {
+            Op::Update(bits) | Op::Exact(bits) => {
                 let bits = BitSet::from_store(&batch.words, bits);
-                for (n, col) in changed(s, batch, g, &bits)?.into_iter().enumerate() {
+                for (n, col) in changed(s, batch, g, i, &bits)?.into_iter().enumerate() {
                     let dot = Dot { txn, seq: seq_of(i) + n as u64 };
                     clock.set(Cell { col, dot, stamp: None });
                     touched = true;

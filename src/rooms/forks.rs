@@ -20,7 +20,7 @@ use std::rc::Rc;
 use super::coverage::{self, Known};
 use super::log::{self, BACKFILL, REISSUED, Record, UNSORTED, Writer, count, int};
 use super::session::Session;
-use super::{ahead, identity, peers};
+use super::{ahead, identity, parts, peers};
 use crate::ground::Prep;
 use crate::ground::cache::Fixed;
 use crate::words::clock;
@@ -317,8 +317,10 @@ fn reissue(s: &Session, from: Txn, to: Txn, stamps: Stamps) -> Result<Option<u64
     let mut renamed = BTreeSet::new();
     let rows: BTreeSet<_> = entries.iter().map(|e| (e.tid, &e.key)).collect();
     for (tid, key) in rows {
-        if s.find_table(tid)?.is_none() {
-            continue;
+        let Some(table) = s.find_table(tid)? else { continue };
+        let anew = (stamps.latest, stamps.anew, clock::MAX);
+        if parts::reissue(s, &table, key.borrow(), (from, to), anew)? {
+            renamed.insert((tid, key));
         }
         if let Some(mut clock) = log::clock_of(s, tid, key.borrow())?
             && rename(&mut clock, from, to, stamps)

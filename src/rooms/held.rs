@@ -250,7 +250,9 @@ pub fn drop_below(s: &Session, table: &str, pk: &[u8], cl: u64) -> Result<()> {
 pub fn forget(s: &Session, table: &str, column: Option<&str>) -> Result<()> {
     let mut stmt = s.db.prepare(
         "DELETE FROM crsql_held
-         WHERE \"table\" = ?1 COLLATE NOCASE AND cid = coalesce(?2, cid) COLLATE NOCASE",
+         WHERE \"table\" = ?1 COLLATE NOCASE
+           AND (?2 IS NULL OR cid = ?2 COLLATE NOCASE
+                OR substr(cid, 1, length(?2) + 2) = char(1) || ?2 || char(1) COLLATE NOCASE)",
         Prep::Once,
     )?;
     stmt.bind_text(1, table.as_bytes())?;

@@ -16,6 +16,7 @@ use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 use crate::words::planted::planted;
 use crate::words::rowclock::RowClock;
+use crate::words::value::Value;
 use crate::words::vector::Vector;
 
 /// What a statement did to a row.
@@ -25,6 +26,8 @@ pub enum Op {
     Insert,
     /// These columns were changed.
     Update(Bits),
+    /// The same, and exactly what was written is meant (`types/`).
+    Exact(Bits),
     /// The row was deleted.
     Delete,
 }
@@ -70,6 +73,17 @@ pub struct Event {
     pub statement: i64,
     /// The key was not in its canonical form.
     pub loose: bool,
+}
+
+/// What a column held that merges by intent, before an event changed it.
+#[derive(Clone, Debug)]
+pub struct Old {
+    /// The event.
+    pub event: usize,
+    /// The column's id.
+    pub col: u32,
+    /// The value.
+    pub val: Value,
 }
 
 /// A change that a merge wrote, which the log does not list yet.
@@ -152,6 +166,8 @@ struct Mark {
 pub struct Memory {
     /// The captured rows, in the order of writing.
     pub events: Vec<Event>,
+    /// What columns held that merge by intent, by event.
+    pub olds: Vec<Old>,
     /// The merged changes, in the order of arrival.
     pub touches: Vec<Touch>,
     /// Bytes of packed keys.
@@ -255,6 +271,7 @@ impl Memory {
         if !planted!("rolled-back-rows-kept") {
             self.events.truncate(events);
         }
+        self.olds.retain(|old| old.event < events);
         self.touches.truncate(touches);
         self.keys.truncate(keys);
         self.words.truncate(words);

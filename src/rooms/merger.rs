@@ -12,6 +12,7 @@ use super::hand;
 use super::held::{self, Whole};
 use super::identity;
 use super::log;
+use super::parts;
 use super::rows::{self, Written};
 use super::session::Session;
 use super::unchecked;
@@ -170,6 +171,7 @@ fn merge_dead(
         s.memory.borrow_mut().rows_impacted += 1;
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
+    parts::drop_row(s, inc.table, inc.key.borrow())?;
     let dead = RowClock::dead(inc.cl, dot);
     hand::put(s, inc.table.tid, inc.key, dead, clock.is_some())?;
     sink(inc.key, seq, 1);
@@ -226,6 +228,7 @@ fn merge_life(
         return hold_row(s, inc, fit, &format!("{}{reason}", held::ROW));
     }
     held::drop_below(s, &inc.table.name, &inc.key.pk()?, inc.cl)?;
+    parts::drop_row(s, inc.table, inc.key.borrow())?;
     let life = inc.sentinel.map(|seq| Dot { txn: inc.txn, seq });
     let mut made = RowClock { cl: inc.cl, life, base: None, over: Vec::with_capacity(fit.len()) };
     for cell in fit {
@@ -266,7 +269,12 @@ fn merge_cells(
         if wins(s, inc, &clock, cell)? { winners.push(*cell) } else { out.superseded += 1 }
     }
     if !winners.is_empty() {
-        let written = by_column(&winners);
+        let mut written = by_column(&winners);
+        let bases = parts::rebased(s, inc.table, inc.key.borrow(), &written)?;
+        for new in &bases {
+            let cell = written.iter_mut().filter(|(at, _)| *at == new.at);
+            cell.for_each(|(_, val)| *val = new.shown.as_ref());
+        }
         let done =
             s.merging(|| unchecked::write(s, || rows::update(s, inc.table, inc.key, &written)));
         if let Some(reason) = soft(s, done)?
@@ -275,6 +283,7 @@ fn merge_cells(
             out.add(hold_row(s, inc, &winners, &reason)?);
             return Ok(out);
         }
+        parts::keep(s, inc.table, inc.key.borrow(), &bases)?;
         for cell in &winners {
             clock.set(clock_cell(inc, cell)?);
         }
@@ -388,7 +397,7 @@ fn is_key_conflict(code: i32) -> bool {
 
 /// Errors that are about this row become the reason to hold it; all others end the merge. So does
 /// a trigger that rolled the transaction back: nothing is left to hold the row in.
-fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
+pub(super) fn soft(s: &Session, done: Result<()>) -> Result<Option<String>> {
     const CONSTRAINT: i32 = 19;
     match done {
         Ok(()) => Ok(None),

@@ -1,4 +1,4 @@
-//! Floor 2, rooms: the work itself. A change walks one way: application write, `capture`,
+//! Floor 3, rooms: the work itself. A change walks one way: application write, `capture`,
 //! `memory`, `flush`, `log`, `feed`, changeset, wire, apply, `merger`, `log`.
 //!
 //! | room        | what it does                                                       |
@@ -20,6 +20,10 @@
 //! | `guard`     | the application's triggers are kept off while a merge writes        |
 //! | `rows`      | every statement on the application's tables                        |
 //! | `rowwise`   | `INSERT INTO crsql_changes`                                        |
+//! | `intent`    | what was meant by writes to such columns                           |
+//! | `arrive`    | a part that arrives meets what stands                              |
+//! | `parts`     | the parts of columns that merge by intent                          |
+//! | `column`    | `crsql_column()`: how a column merges                              |
 //! | `held`      | changes that wait, and why                                         |
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
@@ -47,9 +51,11 @@
 pub mod ahead;
 pub mod alter;
 pub mod apply;
+pub mod arrive;
 pub mod automigrate;
 pub mod capture;
 pub mod check;
+pub mod column;
 pub mod config;
 pub mod coverage;
 pub mod dictionary;
@@ -65,12 +71,14 @@ pub mod hand;
 pub mod held;
 pub mod horizon;
 pub mod identity;
+pub mod intent;
 pub mod items;
 pub mod log;
 pub mod memory;
 pub mod merger;
 pub mod omits;
 pub mod ordered;
+pub mod parts;
 pub mod peers;
 pub mod rebuilt;
 pub mod report;

@@ -10,6 +10,7 @@ use super::export;
 use super::feed::{self, HeldChange, Item, RowChange, TxnReader};
 use super::log;
 use super::merger::SENTINEL;
+use super::parts;
 use super::session::Session;
 use crate::ground::cache::Fixed;
 use crate::ground::catalog::Table;
@@ -430,6 +431,16 @@ pub fn of_row(s: &Session, table: &str, pk: &[u8]) -> Result<Scan> {
     {
         let mut txns: Vec<Txn> = clock.life.map(|d| d.txn).into_iter().collect();
         txns.extend(table.cols.iter().filter_map(|c| clock.cell(c.id)).map(|c| c.dot.txn));
+        for part in parts::of_row(s, &table, key.borrow())?.parts {
+            let txn = part.dot.txn;
+            let Some(record) = log::record(s, txn)? else { continue };
+            let (site, version, stamp) = (s.site_id(txn.site)?, txn.version, record.stamp);
+            let mut group = Group { site, version, stamp, ..Group::default() };
+            if let Some(change) = parts::as_change(&table, &key, clock.cl, part)? {
+                group.take_held(&change);
+                groups.push(group);
+            }
+        }
         txns.sort_unstable();
         txns.dedup();
         for txn in txns {

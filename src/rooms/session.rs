@@ -70,6 +70,8 @@ pub struct Session {
     pub synchronous: Cell<Option<i64>>,
     /// A merge has turned CHECK constraints off (`unchecked.rs`).
     pub unchecked: Cell<bool>,
+    /// The table and column of which exactly what is written is meant (`column.rs`).
+    pub exact: Cell<Option<(u32, u32)>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -105,6 +107,7 @@ impl Session {
             probed: Cell::new(0),
             synchronous: Cell::new(None),
             unchecked: Cell::new(false),
+            exact: Cell::new(None),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }

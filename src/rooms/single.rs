@@ -1,12 +1,14 @@
 //! One change that arrives by itself: row by row, or held until now. It finds its table, its key
 //! and its column here, or is held; then it meets the row as any other does (`merger.rs`).
 
+use super::arrive;
 use super::held::{self, One};
 use super::log;
 use super::memory::Touch;
 use super::merger::{InCell, Incoming, Outcome, SENTINEL, merge_row};
 use super::session::Session;
 use crate::ground::catalog::Table;
+use crate::types;
 use crate::words::affinity;
 use crate::words::clock;
 use crate::words::dot::{SiteId, Txn};
@@ -40,10 +42,17 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
         return hold(&reason);
     }
     let (mut cells, mut held) = (Vec::new(), Outcome::default());
+    let part = types::of_cid(c.cid);
+    let column = part.map_or(c.cid, |(column, _)| column);
+    let mut place = None;
     if !sentinel {
-        match table.column(c.cid) {
+        match table.column(column) {
             // The row lives all the same, and may have no other cell to say so.
-            None => held = hold(&format!("table {} has no column {} here", table.name, c.cid))?,
+            None => held = hold(&format!("table {} has no column {column} here", table.name))?,
+            Some(at) if part.is_some() => match part_obstacle(&table, at, part, c.val) {
+                Some(reason) => held = hold(&reason)?,
+                None => place = Some(at),
+            },
             Some(at) if c.col_version > 0 => {
                 cells.push(InCell { at, seq: c.seq, stamp: c.col_version, val: c.val });
             }
@@ -67,9 +76,31 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
     };
     let mut out = merge_row(s, &inc, &mut sink)?;
     out.add(held);
+    if let (Some((_, register)), Some(at)) = (part, place) {
+        out.add(arrive::part(s, &inc, c, (at, register), &mut sink)?);
+    }
     let mut memory = s.memory.borrow_mut();
     memory.saw = memory.saw.max(cell_stamp);
     Ok(out)
+}
+
+/// Why a part cannot be taken, or None where it can.
+fn part_obstacle(
+    table: &Table,
+    at: usize,
+    part: Option<(&str, &str)>,
+    val: ValueRef<'_>,
+) -> Option<String> {
+    let (col, (_, register)) = (table.cols.get(at)?, part?);
+    let Some(kind) = col.merge.by_intent() else {
+        return Some(format!(
+            "column {}.{} merges by the last write here, and by more than that where this comes \
+             from: say crsql_column('{}', '{}', ...) as it was said there",
+            table.name, col.name, table.name, col.name
+        ));
+    };
+    let fits = kind.accepts(register, val);
+    (!fits).then(|| format!("this is no part of a column that merges as {}", kind.name()))
 }
 
 /// Why a change waits whose stamp is so many milliseconds ahead of our clock.

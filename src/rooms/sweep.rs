@@ -12,6 +12,7 @@
 //! a known peer has not acknowledged: their stamps are how forks are noticed.
 
 use super::log::{self, Record, count, int};
+use super::parts;
 use super::peers;
 use super::session::Session;
 use crate::ground::cache::Fixed;
@@ -175,11 +176,13 @@ fn bind(stmt: &mut crate::ground::Stmt, part: &Part) -> Result<()> {
 
 /// Whether the row's clock still names the transaction within the entry.
 fn still_says(s: &Session, txn: Txn, entry: &Entry) -> Result<bool> {
-    if s.find_table(entry.tid)?.is_none() {
-        return Ok(false);
-    }
+    let Some(table) = s.find_table(entry.tid)? else { return Ok(false) };
     let Some(clock) = log::clock_of(s, entry.tid, entry.key.borrow())? else { return Ok(false) };
-    Ok(names(&clock, txn, entry) && !planted!("swept-though-needed"))
+    let part = || {
+        let within = (txn, entry.seq, entry.seq + entry.span);
+        parts::say(s, &table, entry.key.borrow(), within)
+    };
+    Ok((names(&clock, txn, entry) || part()?) && !planted!("swept-though-needed"))
 }
 
 fn names(clock: &RowClock, txn: Txn, entry: &Entry) -> bool {

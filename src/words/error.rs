@@ -19,6 +19,8 @@ pub const SQLITE_INTERRUPT: i32 = 9;
 pub const SQLITE_CORRUPT: i32 = 11;
 /// `SQLITE_TOOBIG`: a value is larger than a limit.
 pub const SQLITE_TOOBIG: i32 = 18;
+/// `SQLITE_CONSTRAINT`: a column cannot take what was written.
+pub const SQLITE_CONSTRAINT: i32 = 19;
 /// `SQLITE_MISMATCH`: an argument has the wrong storage class.
 pub const SQLITE_MISMATCH: i32 = 20;
 /// `SQLITE_READONLY`: the database cannot be written.

@@ -1,0 +1,189 @@
+//! What was meant by local writes to columns that merge by intent (`types/`): the flush asks, for
+//! each row that was written, which parts come of it.
+
+use std::collections::BTreeMap;
+
+use super::capture::BitSet;
+use super::flush::{Batch, Group, Outcome};
+use super::memory::{Op, key_in};
+use super::parts;
+use super::rows;
+use super::session::Session;
+use crate::ground::catalog::Col;
+use crate::types::{self, Parts, Type};
+use crate::words::dot::{Dot, Txn};
+use crate::words::error::Result;
+use crate::words::value::{Value, ValueRef};
+use crate::words::vector::hex16;
+
+/// What a row's events mean beside its cells.
+#[derive(Default)]
+pub struct Meant {
+    /// The parts, by event.
+    pub parts: Vec<Wrote>,
+    /// Columns whose base is to be kept, by id.
+    bases: Vec<(u32, Value)>,
+    /// Updates that write the whole cell: nobody knows what it held.
+    whole: Vec<(usize, u32)>,
+    /// What columns show, where that is not what was written.
+    pub shown: Vec<(usize, Value)>,
+}
+
+/// A part that an event writes.
+pub struct Wrote {
+    /// The event.
+    pub event: usize,
+    /// How many places after the event's first one.
+    pub offset: u64,
+    col: u32,
+    register: String,
+    val: Value,
+}
+
+impl Meant {
+    /// Whether an event writes the cell of this column, as far as an update did it.
+    pub fn writes_cell(&self, event: usize, op: Op, col: &Col) -> bool {
+        col.merge.by_intent().is_none()
+            || matches!(op, Op::Exact(_))
+            || self.whole.contains(&(event, col.id))
+    }
+
+    /// Gives an event's parts their places, after its cells; and tells how many.
+    pub fn place(&mut self, event: usize, cells: u64) -> u64 {
+        let of_event = self.parts.iter_mut().filter(|w| w.event == event);
+        of_event.zip(cells..).map(|(w, offset)| w.offset = offset).count() as u64
+    }
+}
+
+/// One column of a row that was written.
+struct Column<'a> {
+    col: &'a Col,
+    kind: &'static dyn Type,
+    /// What it holds now.
+    current: ValueRef<'a>,
+    /// The last event that wrote exactly its value.
+    exact: Option<usize>,
+    /// The updates after that.
+    updates: Vec<usize>,
+}
+
+/// Works out what a row's events mean. `since` is the first of them that counts.
+pub(super) fn work_out(s: &Session, batch: &Batch, g: &Group, since: usize) -> Result<Meant> {
+    let mut meant = Meant::default();
+    let key = key_in(&batch.keys, g.key);
+    let Some(row) = rows::read(s, &g.table, &key.to_key())? else { return Ok(meant) };
+    let site = hex16(&s.own_id()?);
+    for (at, col) in g.table.cols.iter().enumerate() {
+        let Some(kind) = col.merge.by_intent() else { continue };
+        let column = look(batch, g, since, (col, kind, row.value(at as i32)));
+        if column.exact.is_none() && column.updates.is_empty() {
+            continue;
+        }
+        let born = matches!(g.outcome, Outcome::Born { .. });
+        let before = if born { None } else { parts::state(s, g.table.tid, key, col.id)? };
+        if let Some(shown) = one(batch, &column, before, &site, born, &mut meant) {
+            meant.shown.push((at, shown));
+        }
+    }
+    meant.parts.sort_by_key(|w| w.event);
+    Ok(meant)
+}
+
+fn look<'a>(
+    batch: &Batch,
+    g: &Group,
+    since: usize,
+    (col, kind, current): (&'a Col, &'static dyn Type, ValueRef<'a>),
+) -> Column<'a> {
+    let touches = |bits| {
+        let bits = BitSet::from_store(&batch.words, bits);
+        bits.iter().any(|at| g.table.watched.get(at) == Some(&col.id))
+    };
+    let mut column = Column { col, kind, current, exact: None, updates: Vec::new() };
+    for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
+        let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
+        match batch.events.get(i).map(|e| e.op) {
+            Some(Op::Update(bits)) if !born && touches(bits) => column.updates.push(i),
+            Some(Op::Exact(bits)) if !born && !touches(bits) => {}
+            Some(Op::Insert | Op::Exact(_)) => {
+                column.exact = Some(i);
+                column.updates.clear();
+            }
+            Some(Op::Update(_)) if born => column.exact = Some(i),
+            Some(Op::Update(_) | Op::Delete) | None => {}
+        }
+    }
+    column
+}
+
+/// One column. Gives what it shows, where that is not what it holds.
+fn one(
+    batch: &Batch,
+    c: &Column<'_>,
+    before: Option<Parts>,
+    site: &str,
+    born: bool,
+    meant: &mut Meant,
+) -> Option<Value> {
+    let mut wrote: BTreeMap<String, (usize, Value)> = BTreeMap::new();
+    let kept = before.is_some();
+    let old = c.updates.iter().find_map(|event| batch.old(*event, c.col.id));
+    let mut parts = match (before, &c.exact, old) {
+        (Some(parts), ..) => parts,
+        (None, Some(_), _) => Parts::default(),
+        (None, None, Some(old)) => Parts { base: old.clone(), ..Parts::default() },
+        (None, None, None) => {
+            meant.whole.extend(c.updates.iter().map(|event| (*event, c.col.id)));
+            return None;
+        }
+    };
+    let mut found = old.cloned();
+    if let Some(event) = c.exact {
+        // What a new row was updated to in the same go is what it was born with.
+        let value = found.filter(|_| !born).unwrap_or_else(|| c.current.to_owned());
+        parts.base = types::stored(c.col.affinity, c.kind.exactly(&parts, value.as_ref()));
+        for (register, val) in c.kind.inserted(&parts, site, value.as_ref()) {
+            parts.list.insert(register.clone(), val.clone());
+            wrote.insert(register, (event, val));
+        }
+        found = Some(value);
+    }
+    if let (Some(event), false) = (c.updates.last(), born) {
+        let old = found.unwrap_or_else(|| parts::shown(c.kind, c.col, &parts));
+        for (register, val) in c.kind.updated(&parts, site, old.as_ref(), c.current) {
+            parts.list.insert(register.clone(), val.clone());
+            wrote.insert(register, (*event, val));
+        }
+    }
+    if if kept { c.exact.is_some() } else { !wrote.is_empty() } {
+        meant.bases.push((c.col.id, parts.base.clone()));
+    }
+    for (register, (event, val)) in wrote {
+        meant.parts.push(Wrote { event, offset: 0, col: c.col.id, register, val });
+    }
+    let shown = parts::shown(c.kind, c.col, &parts);
+    (shown.as_ref() != c.current).then_some(shown)
+}
+
+/// Writes what was meant.
+pub(super) fn write(
+    s: &Session,
+    batch: &Batch,
+    g: &Group,
+    (txn, stamp): (Txn, u64),
+    seqs: &[u64],
+) -> Result<()> {
+    let (key, tid) = (key_in(&batch.keys, g.key), g.table.tid);
+    if g.known && matches!(g.outcome, Outcome::Born { .. } | Outcome::Dead { .. }) {
+        parts::drop_row(s, &g.table, key)?;
+    }
+    for (col, base) in &g.meant.bases {
+        parts::put_base(s, tid, key, *col, base.as_ref())?;
+    }
+    for w in &g.meant.parts {
+        let seq = seqs.get(w.event).copied().unwrap_or(0) + w.offset;
+        let at = (Dot { txn, seq }, stamp);
+        parts::put(s, tid, key, (w.col, &w.register), w.val.as_ref(), at)?;
+    }
+    Ok(())
+}

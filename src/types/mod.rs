@@ -1,0 +1,185 @@
+//! Floor 1, types: how a column merges that means something by an UPDATE. Pure, like the floor
+//! below: what stands of a column in, what is to be written out.
+//!
+//! A column is shown as what its type makes of a **base** and of **parts**. The base is the
+//! ordinary cell: written by INSERT, REPLACE and by who means "exactly this"; the last write wins.
+//! Parts are registers beside it, named by the column and a text; each is a stamped register like
+//! any cell, and meets another of its name by the one merge law. They belong to one life of their
+//! row. So all that a type says is what an UPDATE writes, and what is shown of what was merged:
+//! since merging the registers is commutative, associative and idempotent, so is the column.
+//!
+//! | file      | types                |
+//! |-----------|----------------------|
+//! | `counter` | `counter`, `gcounter` |
+//! | `extreme` | `max`, `min`         |
+
+#![forbid(unsafe_code)]
+
+mod counter;
+mod extreme;
+
+use std::collections::BTreeMap;
+
+use crate::words::affinity::Affinity;
+use crate::words::dot::SiteId;
+use crate::words::value::{Value, ValueRef};
+
+/// What stands of a column of a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// The base.
+    pub base: Value,
+    /// The parts, by register.
+    pub list: BTreeMap<String, Value>,
+}
+
+/// A merging type.
+pub trait Type: Sync {
+    /// Its name, as `crsql_column()` takes it.
+    fn name(&self) -> &'static str;
+
+    /// Whether a column of this affinity can merge so; else what it needs.
+    fn fits(&self, affinity: Affinity) -> Result<(), &'static str>;
+
+    /// Why an UPDATE cannot be taken, as the rest of a sentence; None where it can.
+    fn refuses(&self, old: ValueRef<'_>, new: ValueRef<'_>) -> Option<String>;
+
+    /// The registers that an UPDATE writes which found `old` and left `new`, by a site.
+    fn updated(
+        &self,
+        parts: &Parts,
+        site: &str,
+        old: ValueRef<'_>,
+        new: ValueRef<'_>,
+    ) -> Vec<(String, Value)>;
+
+    /// The registers that an INSERT or REPLACE of this value writes beside the base.
+    fn inserted(&self, _parts: &Parts, _site: &str, _value: ValueRef<'_>) -> Vec<(String, Value)> {
+        Vec::new()
+    }
+
+    /// The base with which the column shows this value, whatever its parts are.
+    fn exactly(&self, _parts: &Parts, value: ValueRef<'_>) -> Value {
+        value.to_owned()
+    }
+
+    /// What the column shows.
+    fn shown(&self, parts: &Parts) -> Value;
+
+    /// Whether a register of this name can have this value. Strangers send both.
+    fn accepts(&self, register: &str, value: ValueRef<'_>) -> bool;
+}
+
+/// The types but for the last write, which has no parts.
+static TYPES: [&dyn Type; 4] =
+    [&counter::COUNTER, &counter::GCOUNTER, &extreme::MAX, &extreme::MIN];
+
+/// How a column merges: by the last write, or by one of the types.
+#[derive(Clone, Copy, Default)]
+pub struct Merge(Option<&'static dyn Type>);
+
+/// The name of the type of columns that nothing was said of.
+const LWW: &str = "lww";
+
+impl Merge {
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Merge> {
+        if name == LWW {
+            return Some(Merge(None));
+        }
+        TYPES.iter().find(|t| t.name() == name).map(|t| Merge(Some(*t)))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.0.map_or(LWW, |t| t.name())
+    }
+
+    /// The type, where there is more to it than the last write.
+    pub fn by_intent(&self) -> Option<&'static dyn Type> {
+        self.0
+    }
+
+    /// The names of all types, for sentences.
+    pub fn names() -> String {
+        let names = TYPES.iter().map(|t| t.name());
+        std::iter::once(LWW).chain(names).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl std::fmt::Debug for Merge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What begins the cid of a part, and stands between the column and the register.
+pub const MARK: char = '\u{1}';
+
+/// The cid of a part.
+pub fn cid(column: &str, register: &str) -> String {
+    format!("{MARK}{column}{MARK}{register}")
+}
+
+/// The column and the register of a part's cid; None where it is none.
+pub fn of_cid(cid: &str) -> Option<(&str, &str)> {
+    cid.strip_prefix(MARK)?.rsplit_once(MARK)
+}
+
+/// The site that a register is named by, in 32 lower-case hex digits.
+pub fn site_of(register: &str) -> Option<SiteId> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = register.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    if rest.is_empty() { bytes?.try_into().ok() } else { None }
+}
+
+fn is_site(register: &str) -> bool {
+    site_of(register).is_some()
+}
+
+/// A value as a column of this affinity stores it, for numbers.
+pub fn stored(affinity: Affinity, value: Value) -> Value {
+    /// 2^63; between its negative and itself a whole REAL becomes an INTEGER.
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    match (affinity, value) {
+        (Affinity::Integer | Affinity::Numeric, Value::Real(r))
+            if r.trunc() == r && r.abs() < BEYOND =>
+        {
+            Value::Int(r as i64)
+        }
+        (Affinity::Real, Value::Int(i)) => Value::Real(i as f64),
+        (Affinity::Real, Value::Real(0.0)) => Value::Real(0.0),
+        (_, Value::Real(r)) if r.is_nan() => Value::Null,
+        (_, value) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_named_by_column_and_register_whatever_the_column_is_called() {
+        for column in ["qty", "a\u{1}b", "", "\"'"] {
+            let name = cid(column, "00ff");
+            assert_eq!(of_cid(&name), Some((column, "00ff")));
+        }
+        for other in ["qty", "-1", "", "\u{1}", "\u{1}qty"] {
+            assert_eq!(of_cid(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn every_type_is_found_by_its_name() {
+        for name in Merge::names().split(", ") {
+            assert_eq!(Merge::named(name).map(|m| m.name()), Some(name));
+        }
+        assert!(Merge::named("LWW").is_none());
+    }
+}
