@@ -88,7 +88,7 @@ impl Model {
         let same = |c: &&Change| {
             (&c.table, &c.key, &c.column, c.cl) == (&like.table, &like.key, &like.column, like.cl)
         };
-        of_site.flat_map(|(_, all)| all).filter(same).next_back().map(|c| c.value.as_slice())
+        of_site.flat_map(|(_, all)| all).rfind(same).map(|c| c.value.as_slice())
     }
 
     /// A change of a cell that is not later than one that its site had seen: it would lose to what

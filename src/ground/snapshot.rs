@@ -7,7 +7,7 @@
 //! varint next column id, keys, columns, watched column ids
 //! key     name, the name of its affinity
 //! column  varint id, name, names it had before, declared type, u8 NOT NULL, defaults (none or
-//!         one), how it merges
+//!         one), how it merges (nothing for the last write)
 //! ```
 //!
 //! A name is a varint length and its bytes; a list is a varint count and its items.
@@ -56,7 +56,7 @@ fn encode(t: &Table, version: i64) -> Vec<u8> {
         put_name(out, &c.declared);
         out.push(u8::from(c.notnull));
         put_list(out, c.default.as_slice(), |out, d| put_name(out, d));
-        put_name(out, c.merge.name());
+        put_name(out, c.merge.by_intent().map_or("", |kind| kind.name()));
     });
     put_list(&mut out, &t.watched, |out, id| put_varint(out, u64::from(*id)));
     out
@@ -112,7 +112,10 @@ fn col(r: &mut Reader<'_>, strict: bool) -> Result<Col> {
     let (id, name, former, declared) = (id(r)?, text(r)?, list(r, text)?, text(r)?);
     let affinity = Affinity::of(&declared, strict);
     let (notnull, default) = (r.u8()? != 0, list(r, text)?.pop());
-    let merge = Merge::named(&text(r)?).ok_or_else(|| Error::corrupt("no type has this name"))?;
+    let merge = match text(r)?.as_str() {
+        "" => Merge::default(),
+        name => Merge::named(name).ok_or_else(|| Error::corrupt("no type has this name"))?,
+    };
     Ok(Col { id, name, former, affinity, notnull, default, declared, merge })
 }
 
