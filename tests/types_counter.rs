@@ -248,3 +248,100 @@ fn the_greatest_and_the_least_that_were_ever_written_stay() {
     exchange(&[a, b, c]);
     assert_eq!(one(a, shown), "a text comes after numbers -1.0");
 }
+
+/// A schema's text says how columns merge, and says it again without a change.
+#[test]
+fn a_schema_says_how_its_columns_merge() {
+    let (a, b) = (memory(), memory());
+    let schema = |more: &str| {
+        format!(
+            "SELECT crsql_automigrate('CREATE TABLE stock(sku TEXT PRIMARY KEY NOT NULL, qty INTEGER
+             {more}); SELECT crsql_as_crr(''stock'');
+             SELECT crsql_column(''stock'', ''qty'', ''counter'')')"
+        )
+    };
+    for db in [&a, &b] {
+        run(db, &schema(""));
+    }
+    run(&a, "INSERT INTO stock VALUES('nail', 40); UPDATE stock SET qty = qty - 1");
+    exchange(&[&a, &b]);
+    let written = "SELECT total_changes()";
+    run(&a, &schema(", note TEXT"));
+    let before = one(&a, written);
+    run(&a, &schema(", note TEXT"));
+    assert_eq!(before, one(&a, written), "nothing differs");
+    run(&b, &schema(", note TEXT"));
+    run(&a, "UPDATE stock SET qty = qty + 5, note = 'x'");
+    run(&b, "UPDATE stock SET qty = qty + 6; ALTER TABLE stock RENAME COLUMN qty TO pieces");
+    // Under a name that is not known here it waits.
+    settle(&[&a, &b]);
+    assert_eq!(one(&a, "SELECT qty FROM stock"), "44");
+    assert_eq!(one(&b, "SELECT pieces FROM stock"), "50");
+    run(&a, "ALTER TABLE stock RENAME COLUMN qty TO pieces; UPDATE stock SET pieces = pieces + 1");
+    exchange(&[&a, &b]);
+    assert_eq!(one(&b, "SELECT pieces FROM stock"), "51");
+    for db in [&a, &b] {
+        run(
+            db,
+            "SELECT crsql_begin_alter('stock'); ALTER TABLE stock DROP COLUMN pieces;
+             SELECT crsql_commit_alter('stock')",
+        );
+    }
+    assert_eq!(one(&a, "SELECT count(*) FROM crsql_parts"), "0");
+    exchange(&[&a, &b]);
+}
+
+/// What a stranger makes up is held, and breaks nothing.
+#[test]
+fn parts_that_nobody_wrote_are_held() {
+    let (a, b) = (shop(), shop());
+    run(&a, "INSERT INTO stock VALUES('nail', 40, 'x')");
+    let site = "lower(hex(randomblob(16)))";
+    for (register, value) in [
+        ("'zz'", "5"),
+        ("''", "5"),
+        (site, "NULL"),
+        (site, "'5'"),
+        (site, "x'00'"),
+        (site, "9e999"),
+        ("upper(hex(randomblob(16)))", "5"),
+        ("'-1'", "5"),
+    ] {
+        run(
+            &a,
+            &format!(
+                "INSERT INTO crsql_changes VALUES('stock', crsql_pack_columns('nail'),
+                 char(1) || 'qty' || char(1) || {register}, {value}, 100, 1, randomblob(16), 1, 0)"
+            ),
+        );
+    }
+    assert_eq!(qty(&a), "nail=40");
+    let reason = one(&a, "SELECT group_concat(DISTINCT reason) FROM crsql_held");
+    assert_eq!(reason, "this is no part of a column that merges as counter");
+    // One of the right form counts: who is let in is believed.
+    run(
+        &a,
+        &format!(
+            "INSERT INTO crsql_changes VALUES('stock', crsql_pack_columns('nail'),
+             char(1) || 'qty' || char(1) || {site}, 2, 100, 1, randomblob(16), 1, 0)"
+        ),
+    );
+    assert_eq!(qty(&a), "nail=42");
+    // Beyond INTEGER it stops, on every replica, and goes on behind it.
+    for sum in [
+        "9223372036854775807",
+        "'9223372036854775808'",
+        "'-85070591730234615865843651857942052863'",
+    ] {
+        run(
+            &a,
+            &format!(
+                "INSERT INTO crsql_changes VALUES('stock', crsql_pack_columns('nail'),
+                 char(1) || 'qty' || char(1) || {site}, {sum}, 100, 1, randomblob(16), 1, 0)"
+            ),
+        );
+    }
+    assert_eq!(qty(&a), "nail=-9223372036854775808");
+    insert(&b, &changes(&a, "1"));
+    assert_eq!(qty(&b), "nail=-9223372036854775808");
+}

@@ -17,6 +17,14 @@ use crate::words::value::{Value, ValueRef};
 /// Declares how a column merges. What was held for want of it is tried again.
 pub fn declare(s: &Rc<Session>, table: &str, column: &str, kind: &str) -> Result<()> {
     const CALL: &str = "crsql_column";
+    // A schema that is said again changes nothing.
+    if alter::is_settled(s)?
+        && let Some(found) = s.named(table)?
+        && let Some(col) = found.cols.iter().find(|c| c.name.eq_ignore_ascii_case(column))
+        && col.merge.name() == kind
+    {
+        return Ok(());
+    }
     s.writing(CALL, || {
         let (table, at) = find(s, CALL, table, column)?;
         let Some(col) = table.cols.get(at) else { return Ok(()) };

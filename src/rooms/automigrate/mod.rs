@@ -11,8 +11,8 @@
 //! - Indexes become those of the text: one that says something else is dropped and made anew.
 //! - Views and triggers are made and changed as the text has them. Those that it does not name
 //!   stay, because functions like `crsql_fract_as_ordered` make some.
-//! - Calls of `crsql_as_crr` run at the end. A replicated table that the text does not name in one
-//!   stays replicated.
+//! - Calls of `crsql_as_crr` and its like run at the end. A replicated table that the text does not
+//!   name in one stays replicated.
 //!
 //! Where nothing differs nothing is written. An error leaves the database as it was.
 
