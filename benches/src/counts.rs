@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::data::{Key, Shape};
+use crate::data::{Key, Row, Shape, column};
 use crate::exchange::{NOTHING, nothing_new};
 use crate::side::{Db, Result, Side, TXN_ROWS};
 
@@ -34,6 +34,7 @@ const OPS: &[Op] = &[
     Op("insert-elsewhere", true, insert_elsewhere),
     Op("update-1", true, |p| update(p, &[0])),
     Op("update-3", true, |p| update(p, &[0, 2, 3])),
+    Op("update-counter", false, update_counter),
     Op("delete", true, delete),
     Op("scan", true, scan),
     Op("pull-rows", true, |p| pull_rows(p, ROWS, 0)),
@@ -96,6 +97,20 @@ fn update(p: &Place, at: &[usize]) -> Result<usize> {
     let db = p.create("t.db", Key::Int, BEFORE)?;
     let rows = db.shape.updates(1, ROWS, at);
     measured(|| db.update(&rows, at, TXN_ROWS))?;
+    Ok(ROWS)
+}
+
+/// What `update-1` does, in a column that merges as a counter, of rows that were counted before.
+fn update_counter(p: &Place) -> Result<usize> {
+    let db = p.create("t.db", Key::Int, BEFORE)?;
+    let declare = format!("SELECT crsql_column('t', '{}', 'counter')", column(0));
+    db.conn.query_row(&declare, [], |_| Ok(()))?;
+    let before = db.shape.updates(2, ROWS, &[0]);
+    db.update(&before, &[0], TXN_ROWS)?;
+    let rows = db.shape.updates(1, ROWS, &[0]);
+    let rows: Vec<Row> =
+        before.iter().zip(rows).map(|(b, r)| Row { key: b.key.clone(), ..r }).collect();
+    measured(|| db.update(&rows, &[0], TXN_ROWS))?;
     Ok(ROWS)
 }
 
