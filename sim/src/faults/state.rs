@@ -135,7 +135,14 @@ pub fn schema(db: &Connection) -> Answer<Vec<String>> {
                WHERE t.dropped IS NULL ORDER BY t.tid";
     let mut stmt = db.prepare(sql)?;
     let both = stmt.query_map([], |row| Ok([row.get(0)?, row.get(1)?]))?;
-    Ok(both.collect::<Result<Vec<[String; 2]>, _>>()?.concat())
+    let mut all = both.collect::<Result<Vec<[String; 2]>, _>>()?.concat();
+    let merges = "SELECT 'SELECT crsql_column(' || quote(\"table\") || ', ' || quote(\"column\") ||
+                  ', ' || quote(merge) || ')' FROM crsql_columns WHERE merge <> 'lww'";
+    let mut stmt = db.prepare(merges)?;
+    for merge in stmt.query_map([], |row| row.get(0))? {
+        all.push(merge?);
+    }
+    Ok(all)
 }
 
 /// A peer that has nothing pulls everything: its digest must be this file's.
