@@ -345,3 +345,28 @@ fn parts_that_nobody_wrote_are_held() {
     insert(&b, &changes(&a, "1"));
     assert_eq!(qty(&b), "nail=-9223372036854775808");
 }
+
+/// An infinite number that somebody inserted elsewhere made every UPDATE here fail: nothing can be
+/// counted from it. Such an UPDATE means what it writes.
+#[test]
+fn what_somebody_else_inserted_lets_no_update_fail() {
+    let all: Vec<Connection> = (0..2).map(|_| memory()).collect();
+    for db in &all {
+        run(
+            db,
+            "CREATE TABLE n(k INTEGER PRIMARY KEY, v REAL); SELECT crsql_as_crr('n');
+             SELECT crsql_column('n', 'v', 'counter')",
+        );
+    }
+    let [a, b] = &all[..] else { panic!() };
+    run(a, "INSERT INTO n VALUES(1, 9e999), (2, 1)");
+    run(a, "UPDATE n SET v = v + 1 WHERE k = 2");
+    exchange(&[a, b]);
+    run(b, "UPDATE n SET v = 5 WHERE k = 1; UPDATE n SET v = v + 1");
+    exchange(&[a, b]);
+    assert_eq!(one(a, "SELECT group_concat(v) FROM n"), "6.0,3.0");
+    run(a, "BEGIN; UPDATE n SET v = v + 1; REPLACE INTO n VALUES(1, -9e999)");
+    run(a, "UPDATE n SET v = 2 WHERE k = 1; UPDATE n SET v = v + 1 WHERE k = 1; COMMIT");
+    exchange(&[a, b]);
+    assert_eq!(one(b, "SELECT group_concat(v) FROM n"), "3.0,4.0");
+}

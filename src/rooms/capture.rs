@@ -51,7 +51,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let watched = table.watched.len();
     let all = upsert::distrusts_old(s, first > 0)?;
     let mut set = BitSet::default();
-    let exact = s.exact.get().filter(|(tid, _)| *tid == table.tid).map(|(_, col)| col);
+    let exact = s.exact_column(table.tid);
     for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
         let meant = exact.is_some() && table.watched.get(first + i).copied() == exact;
         if meant || all || differ(&table, first + i, args.get(at), args.get(at + 1)) {

@@ -188,9 +188,6 @@ pub fn counter_set(
             return Err(Error::refused(format!("{CALL}: column {name} {why}")));
         }
         let key = row_of(s, CALL, &table, key)?;
-        s.exact.set(Some((table.tid, col.id)));
-        let done = rows::update(s, &table, &key, &[(at, value)]);
-        s.exact.set(None);
-        done
+        s.exactly(table.tid, col.id, || rows::update(s, &table, &key, &[(at, value)]))
     })
 }

@@ -386,9 +386,9 @@ fn has_sentinel(g: &Group) -> bool {
 fn changed(s: &Session, batch: &Batch, g: &Group, i: usize, bits: &BitSet) -> Result<Vec<u32>> {
     let watched = bits.iter().filter_map(|at| g.table.watched.get(at).copied());
     let mut ids: Vec<u32> = watched.filter(|id| g.table.position(*id).is_some()).collect();
-    if let (true, Some(event)) = (g.table.typed, batch.events.get(i)) {
+    if g.table.typed {
         let col = |id: u32| g.table.position(id).and_then(|at| g.table.cols.get(at));
-        ids.retain(|id| col(*id).is_some_and(|c| g.meant.writes_cell(i, event.op, c)));
+        ids.retain(|id| col(*id).is_some_and(|c| g.meant.writes_cell(i, c)));
     }
     if g.table.stale {
         let key = key_in(&batch.keys, g.key);

@@ -23,7 +23,7 @@ pub struct Meant {
     pub parts: Vec<Wrote>,
     /// Columns whose base is to be kept, by id.
     bases: Vec<(u32, Value)>,
-    /// Updates that write the whole cell: nobody knows what it held.
+    /// The events that write the cell of a column, by its id: they mean exactly what they write.
     whole: Vec<(usize, u32)>,
     /// What columns show, where that is not what was written.
     pub shown: Vec<(usize, Value)>,
@@ -41,11 +41,9 @@ pub struct Wrote {
 }
 
 impl Meant {
-    /// Whether an event writes the cell of this column, as far as an update did it.
-    pub fn writes_cell(&self, event: usize, op: Op, col: &Col) -> bool {
-        col.merge.by_intent().is_none()
-            || matches!(op, Op::Exact(_))
-            || self.whole.contains(&(event, col.id))
+    /// Whether an update writes the cell of this column.
+    pub fn writes_cell(&self, event: usize, col: &Col) -> bool {
+        col.merge.by_intent().is_none() || self.whole.contains(&(event, col.id))
     }
 
     /// Gives an event's parts their places, after its cells; and tells how many.
@@ -65,6 +63,13 @@ struct Column<'a> {
     exact: Option<usize>,
     /// The updates after that.
     updates: Vec<usize>,
+}
+
+impl Column<'_> {
+    fn writes_exactly(&mut self, event: usize) {
+        self.exact = Some(event);
+        self.updates.clear();
+    }
 }
 
 /// Works out what a row's events mean. `since` is the first of them that counts.
@@ -103,13 +108,15 @@ fn look<'a>(
     for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
         let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
         match batch.events.get(i).map(|e| e.op) {
-            Some(Op::Update(bits)) if !born && touches(bits) => column.updates.push(i),
-            Some(Op::Exact(bits)) if !born && !touches(bits) => {}
-            Some(Op::Insert | Op::Exact(_)) => {
-                column.exact = Some(i);
-                column.updates.clear();
+            Some(Op::Update(bits)) if !born && touches(bits) => {
+                match batch.old(i, col.id).is_none_or(|old| kind.changes(old.as_ref())) {
+                    true => column.updates.push(i),
+                    false => column.writes_exactly(i),
+                }
             }
-            Some(Op::Update(_)) if born => column.exact = Some(i),
+            Some(Op::Exact(bits)) if !born && !touches(bits) => {}
+            Some(Op::Insert | Op::Exact(_)) => column.writes_exactly(i),
+            Some(Op::Update(_)) if born => column.writes_exactly(i),
             Some(Op::Update(_) | Op::Delete) | None => {}
         }
     }
@@ -139,6 +146,7 @@ fn one(
     };
     let mut found = old.cloned();
     if let Some(event) = c.exact {
+        meant.whole.push((event, c.col.id));
         // What a new row was updated to in the same go is what it was born with.
         let value = found.filter(|_| !born).unwrap_or_else(|| c.current.to_owned());
         parts.base = types::stored(c.col.affinity, c.kind.exactly(&parts, value.as_ref()));

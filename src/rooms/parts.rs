@@ -4,7 +4,7 @@
 //! travels as a change of its own whose cid names column and register.
 //!
 //! A column without parts needs nothing: the row holds its base. With its first part the base is
-//! kept here, under the empty register, because the row then shows what all of it comes to.
+//! kept here, in a register of its own, because the row then shows what all of it comes to.
 
 use super::feed::HeldChange;
 use super::log::{count, int};
@@ -317,5 +317,5 @@ pub fn keep(s: &Session, table: &Table, key: KeyRef<'_>, bases: &[Rebased]) -> R
 /// middle of a COMMIT.
 pub fn show(s: &Session, table: &Table, key: &Key, cells: &[(usize, Value)]) -> Result<()> {
     let written: Vec<rows::Written<'_>> = cells.iter().map(|(at, v)| (*at, v.as_ref())).collect();
-    s.db.without_triggers(|| unchecked::write(s, || rows::update(s, table, key, &written)))
+    s.without_triggers(|| unchecked::write(s, || rows::update(s, table, key, &written)))
 }

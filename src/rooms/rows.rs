@@ -269,7 +269,7 @@ pub fn canonicalise_keys(s: &Session, table: &Table, keys: &[Key]) -> Result<()>
         sets.join(", "),
         key_is(table, 1)
     );
-    s.db.without_triggers(|| {
+    s.without_triggers(|| {
         unchecked::write(s, || {
             let mut stmt = s.db.prepare(&sql, Prep::Once)?;
             for key in keys {

@@ -70,8 +70,8 @@ pub struct Session {
     pub synchronous: Cell<Option<i64>>,
     /// A merge has turned CHECK constraints off (`unchecked.rs`).
     pub unchecked: Cell<bool>,
-    /// The table and column of which exactly what is written is meant (`column.rs`).
-    pub exact: Cell<Option<(u32, u32)>>,
+    /// The table and column of which exactly what is written is meant.
+    exact: Cell<Option<(u32, u32)>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -207,6 +207,24 @@ impl Session {
             self.own_write.borrow_mut().take();
         });
         work()
+    }
+
+    /// Runs a write that means exactly what it writes into a column.
+    pub fn exactly<T>(&self, tid: u32, col: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.exact.set(Some((tid, col)));
+        let _over = Over(|| self.exact.set(None));
+        work()
+    }
+
+    /// The column of this table of which exactly what is written is meant, if any.
+    pub fn exact_column(&self, tid: u32) -> Option<u32> {
+        self.exact.get().filter(|(of, _)| *of == tid).map(|(_, col)| col)
+    }
+
+    /// Runs a write that fires no trigger. SQLite prepares every statement anew before it, and
+    /// after it.
+    pub fn without_triggers(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.expiring(|| self.db.without_triggers(work))
     }
 
     /// Whether a merge runs.

@@ -123,12 +123,8 @@ impl Type for Counter {
             (_, Some(after)) => after,
         };
         let before = Number::of(old).unwrap_or(Number::Whole(0));
-        if !before.real().is_finite() || !after.real().is_finite() {
-            return Some(
-                "counts, and infinity is no number to count with; crsql_counter_set() writes \
-                 another"
-                    .to_string(),
-            );
+        if !after.real().is_finite() {
+            return Some("counts, and cannot become infinite".to_string());
         }
         let beyond = matches!(after, Number::Real(r) if r.abs() >= 9.2e18);
         if matches!(before, Number::Whole(_)) && beyond {
@@ -138,6 +134,10 @@ impl Type for Counter {
             return Some("only grows; crsql_counter_set() writes a value that is less".to_string());
         }
         None
+    }
+
+    fn changes(&self, old: ValueRef<'_>) -> bool {
+        Number::of(old).is_none_or(|n| n.real().is_finite())
     }
 
     fn updated(

@@ -44,6 +44,11 @@ pub trait Type: Sync {
     /// Why an UPDATE cannot be taken, as the rest of a sentence; None where it can.
     fn refuses(&self, old: ValueRef<'_>, new: ValueRef<'_>) -> Option<String>;
 
+    /// Whether an UPDATE can be read as a change of what it found. Else it means what it writes.
+    fn changes(&self, _old: ValueRef<'_>) -> bool {
+        true
+    }
+
     /// The registers that an UPDATE writes which found `old` and left `new`, by a site.
     fn updated(
         &self,
