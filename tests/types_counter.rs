@@ -76,6 +76,20 @@ fn row_by_row_in_any_order_it_is_the_same() {
     assert_eq!(qty(&a), "nail=32", "the later INSERT, and what both counted");
 }
 
+/// What an INSERT wrote was told twice, and compared with what the column had come to: the file
+/// believed that two files wrote as one site, and took a new identity. It is compared with the base.
+#[test]
+fn what_is_told_twice_is_no_fork() {
+    let (a, b) = (shop(), shop());
+    run(&a, "INSERT INTO stock VALUES('nail', 40, 'x')");
+    run(&a, "UPDATE stock SET qty = qty - 3");
+    for _ in 0..2 {
+        insert(&b, &changes(&a, "1"));
+    }
+    assert_eq!(one(&b, "SELECT count(*) FROM crsql_check() WHERE fault = 'forked'"), "0");
+    assert_eq!(qty(&b), "nail=37");
+}
+
 /// A part may come before all else of its row.
 #[test]
 fn a_part_makes_its_row_and_dies_with_its_life() {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::changes::Changes;
 use super::functions;
 use super::lifecycle::{Enlist, Guard};
-use super::lists::{Check, Columns, Table, Unpack};
+use super::lists::{Check, Columns, Rights, Table, Unpack, Values};
 use crate::ground::{Db, Prep, init, sqlite3};
 use crate::rooms::session::Session;
 use crate::words::error::{Error, Result};
@@ -37,6 +37,8 @@ pub fn register(db: Db) -> Result<()> {
     db.module::<Enlist>("crsql_enlist", &session)?;
     db.module::<Table<Check>>("crsql_check", &session)?;
     db.module::<Table<Columns>>("crsql_columns", &session)?;
+    db.module::<Table<Values>>("crsql_values", &session)?;
+    db.module::<Table<Rights>>("crsql_rights", &session)?;
     db.module::<Table<Unpack>>("crsql_unpack_columns", &session)?;
     db.module::<Changes>("crsql_changes", &session)?;
     // The question above left an error on the connection. `sqlite3_open` would take it for its own

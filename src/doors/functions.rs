@@ -7,8 +7,8 @@ use super::entry::VERSION;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
-    alter, apply, automigrate, capture, column, config, coverage, digest, enable, export, identity,
-    ordered,
+    alter, apply, automigrate, capture, column, config, coverage, custom, digest, enable, export,
+    identity, ordered, rights,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -37,6 +37,8 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_automigrate", &[1, 2], ON_REQUEST, automigrate),
     ("crsql_column", &[3], ON_REQUEST, column_merges),
     ("crsql_counter_set", &[4], ON_REQUEST, counter_set),
+    ("crsql_rights_grant", &[5], ON_REQUEST, rights_grant),
+    ("crsql_check_merge", &[-1], ON_REQUEST, check_merge),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -119,6 +121,27 @@ fn counter_set(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
     let text = |i| text("crsql_counter_set", args, i);
     column::counter_set(s, text(0)?, args.get(1), text(2)?, args.get(3))?;
     done(out)
+}
+
+fn rights_grant(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    const CALL: &str = "crsql_rights_grant";
+    let ValueRef::Int(n) = args.get(4) else {
+        return Err(Error::refused(format!("{CALL} needs an INTEGER as its fifth argument")));
+    };
+    let names = (text(CALL, args, 0)?, text(CALL, args, 2)?);
+    rights::grant(s, names, args.get(1), args.get(3), n)?;
+    done(out)
+}
+
+fn check_merge(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    const CALL: &str = "crsql_check_merge";
+    if args.len() < 3 {
+        return Err(Error::refused(format!(
+            "{CALL} needs a function's name and two values or more"
+        )));
+    }
+    out.text(&custom::check_merge(s, text(CALL, args, 0)?, args)?);
+    Ok(())
 }
 
 fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {

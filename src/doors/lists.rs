@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use crate::ground::{Args, Db, IndexInfo, Out, VCursor, VTab, op};
 use crate::rooms::session::Session;
-use crate::rooms::{check, column};
+use crate::rooms::{check, column, rights};
+use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
 use crate::words::pack;
 use crate::words::value::{Value, ValueRef};
@@ -131,6 +132,58 @@ impl List for Columns {
     fn rows(s: &Rc<Session>, _: Args<'_>) -> Result<Vec<Vec<Value>>> {
         let columns = column::list(s)?;
         Ok(columns.into_iter().map(|column| column.map(Value::text).to_vec()).collect())
+    }
+}
+
+/// `SELECT * FROM crsql_values(table, key, column)`
+pub struct Values;
+
+impl List for Values {
+    const DECL: &'static str = "CREATE TABLE x(value, site_id BLOB, winner INTEGER,
+        \"table\" HIDDEN, \"key\" HIDDEN, \"column\" HIDDEN)";
+    const VISIBLE: i32 = 3;
+    const ARGUMENTS: i32 = 3;
+    const DIRECT_ONLY: bool = true;
+
+    fn rows(s: &Rc<Session>, args: Args<'_>) -> Result<Vec<Vec<Value>>> {
+        let names = of_cell("crsql_values", args)?;
+        let values = column::values(s, names, args.get(1))?;
+        let row = |(value, site, winner): (Value, SiteId, bool)| {
+            vec![value, Value::Blob(site.to_vec()), Value::Int(i64::from(winner))]
+        };
+        Ok(values.into_iter().map(row).collect())
+    }
+}
+
+/// `SELECT * FROM crsql_rights(table, key, column)`
+pub struct Rights;
+
+impl List for Rights {
+    const DECL: &'static str = "CREATE TABLE x(site_id BLOB, rights INTEGER,
+        \"table\" HIDDEN, \"key\" HIDDEN, \"column\" HIDDEN)";
+    const VISIBLE: i32 = 2;
+    const ARGUMENTS: i32 = 3;
+    const DIRECT_ONLY: bool = true;
+
+    fn rows(s: &Rc<Session>, args: Args<'_>) -> Result<Vec<Vec<Value>>> {
+        let names = of_cell("crsql_rights", args)?;
+        let rights = rights::list(s, names, args.get(1))?;
+        let row = |(site, n): (SiteId, i64)| vec![Value::Blob(site.to_vec()), Value::Int(n)];
+        Ok(rights.into_iter().map(row).collect())
+    }
+}
+
+/// The table and the column of the three arguments that name a cell.
+fn of_cell<'a>(call: &str, args: Args<'a>) -> Result<(&'a str, &'a str)> {
+    let text = |i| match args.get(i) {
+        ValueRef::Text(text) => std::str::from_utf8(text).ok(),
+        _ => None,
+    };
+    match (args.len(), text(0), text(2)) {
+        (3, Some(table), Some(column)) => Ok((table, column)),
+        _ => Err(Error::refused(format!(
+            "{call} needs what to show: SELECT * FROM {call}(table, key, column)"
+        ))),
     }
 }
 

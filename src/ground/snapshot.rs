@@ -56,7 +56,7 @@ fn encode(t: &Table, version: i64) -> Vec<u8> {
         put_name(out, &c.declared);
         out.push(u8::from(c.notnull));
         put_list(out, c.default.as_slice(), |out, d| put_name(out, d));
-        put_name(out, c.merge.by_intent().map_or("", |kind| kind.name()));
+        put_name(out, &c.merge.by_intent().map_or_else(String::new, |kind| kind.name()));
     });
     put_list(&mut out, &t.watched, |out, id| put_varint(out, u64::from(*id)));
     out

@@ -87,7 +87,10 @@ fn show(
     let base = || Parts { base: current.clone(), ..Parts::default() };
     let mut parts = state.unwrap_or_else(base);
     parts.list.insert(register.to_string(), c.val.to_owned());
-    let shown = parts::shown(kind, col, &parts);
+    let shown = match parts::shown(s, kind, col, &parts) {
+        Ok(shown) => shown,
+        Err(e) => return soft(s, Err(e)),
+    };
     if !affinity::stores_unchanged(col.affinity, table.strict, shown.as_ref()) {
         let name = format!("{}.{}", table.name, col.name);
         return Ok(Some(format!("column {name} could not store what it comes to")));

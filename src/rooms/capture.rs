@@ -8,11 +8,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::memory::{Bits, Event, KeyAt, Memory, Old, Op};
-use super::session::Session;
+use super::rights;
+use super::session::{Meaning, Session};
 use super::upsert;
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
 use crate::ground::{Args, Out, Prep};
+use crate::types::Registers;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result, SQLITE_CONSTRAINT, SQLITE_ERROR};
 use crate::words::key;
@@ -27,7 +29,8 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let table = begin(s, args)?;
-    push(s, &table, args, 2, Op::Insert)
+    push(s, &table, args, 2, Op::Insert)?;
+    if table.typed { rights::keep(s, &table, &[]) } else { Ok(()) }
 }
 
 /// `crsql_internal_delete(tid, shape, old key ...)`
@@ -51,15 +54,15 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let watched = table.watched.len();
     let all = upsert::distrusts_old(s, first > 0)?;
     let mut set = BitSet::default();
-    let exact = s.exact_column(table.tid);
+    let meant = if table.typed { s.meant(table.tid) } else { None };
     for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
-        let meant = exact.is_some() && table.watched.get(first + i).copied() == exact;
-        if meant || all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
+        let said = meant.as_ref().is_some_and(|m| table.watched.get(first + i) == Some(&m.col));
+        if said || all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
             set.add(first + i);
         }
     }
     let olds = if table.typed && !all {
-        changed_by_intent(&table, args, (first, pairs), &set, exact)?
+        changed_by_intent(&table, args, (first, pairs), &set, meant.as_ref())?
     } else {
         Vec::new()
     };
@@ -81,8 +84,12 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let bits = set.store(&mut s.memory.borrow_mut());
-    let op = if exact.is_some() { Op::Exact(bits) } else { Op::Update(bits) };
+    let exactly = meant.as_ref().is_some_and(|m| m.said.is_none());
+    let op = if exactly { Op::Exact(bits) } else { Op::Update(bits) };
     push(s, &table, args, 3 + keys, op)?;
+    if table.typed {
+        rights::keep(s, &table, &olds)?;
+    }
     remember(&mut s.memory.borrow_mut(), olds);
     Ok(())
 }
@@ -93,8 +100,8 @@ fn changed_by_intent<'a>(
     args: Args<'a>,
     (first, pairs): (usize, usize),
     set: &BitSet,
-    exact: Option<u32>,
-) -> Result<Vec<(u32, ValueRef<'a>)>> {
+    meant: Option<&Meaning>,
+) -> Result<Vec<Before<'a>>> {
     let mut olds = Vec::new();
     for at in set.iter().filter(|at| *at >= first) {
         let col = table.watched.get(at).and_then(|id| table.position(*id));
@@ -102,16 +109,26 @@ fn changed_by_intent<'a>(
         let Some(kind) = col.merge.by_intent() else { continue };
         let pair = pairs + 2 * (at - first);
         let (old, new) = (args.get(pair), args.get(pair + 1));
-        if exact == Some(col.id) {
-            continue;
-        }
+        let said = match meant.filter(|m| m.col == col.id) {
+            Some(Meaning { said: None, .. }) => continue,
+            meant => meant.and_then(|m| m.said.clone()),
+        };
         if let Some(why) = kind.refuses(old, new) {
             let text = format!("column {}.{} {why}", table.name, col.name);
             return Err(Error::new(SQLITE_CONSTRAINT, text));
         }
-        olds.push((col.id, old));
+        olds.push(Before { col: col.id, old, said });
     }
     Ok(olds)
+}
+
+/// What an update found in a column that merges by intent.
+pub struct Before<'a> {
+    /// The column's id.
+    pub col: u32,
+    /// What it held.
+    pub old: ValueRef<'a>,
+    said: Option<Registers>,
 }
 
 /// So many of the newest entries are looked through for one that makes a new one needless.
@@ -119,11 +136,11 @@ const LOOK_BACK: usize = 16;
 
 /// Keeps what columns held before the newest event, unless an event shortly before it of the same
 /// row kept it: who types into a document writes all of it with every stroke.
-fn remember(memory: &mut Memory, olds: Vec<(u32, ValueRef<'_>)>) {
+fn remember(memory: &mut Memory, olds: Vec<Before<'_>>) {
     let Some(event) = memory.events.len().checked_sub(1) else { return };
-    for (col, val) in olds {
-        if !is_kept(memory, event, col) {
-            memory.olds.push(Old { event, col, val: val.to_owned() });
+    for Before { col, old, said } in olds {
+        if said.is_some() || !is_kept(memory, event, col) {
+            memory.olds.push(Old { event, col, val: old.to_owned(), said });
         }
     }
 }

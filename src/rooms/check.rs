@@ -190,7 +190,7 @@ impl Checker<'_> {
             let Some(parts) = parts::state(self.s, table.tid, key.borrow(), col.id)? else {
                 continue;
             };
-            let shown = parts::shown(kind, col, &parts);
+            let shown = parts::shown(self.s, kind, col, &parts)?;
             if row.as_ref().is_some_and(|row| row.value(at as i32) == shown.as_ref()) {
                 continue;
             }

@@ -5,11 +5,14 @@ use std::rc::Rc;
 use super::alter;
 use super::flush;
 use super::held;
+use super::log;
+use super::parts;
 use super::rows;
-use super::session::Session;
+use super::session::{Meaning, Session};
 use crate::ground::catalog::{Col, Table};
 use crate::ground::{Prep, store};
-use crate::types::Merge;
+use crate::types::{Merge, multi};
+use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::value::{Value, ValueRef};
@@ -29,16 +32,14 @@ pub fn declare(s: &Rc<Session>, table: &str, column: &str, kind: &str) -> Result
         let (table, at) = find(s, CALL, table, column)?;
         let Some(col) = table.cols.get(at) else { return Ok(()) };
         let merge = Merge::named(kind).ok_or_else(|| {
-            Error::refused(format!(
-                "{CALL}: no type is called {kind}; there are {}",
-                Merge::names()
-            ))
+            Error::refused(format!("{CALL}: no type is called {kind}; there are {}", Merge::NAMES))
         })?;
+        let kind = merge.name();
         if col.merge.name() == kind {
             return Ok(());
         }
         let name = format!("{}.{}", table.name, col.name);
-        if let Some(Err(needs)) = merge.by_intent().map(|kind| kind.fits(col.affinity)) {
+        if let Some(Err(needs)) = merge.by_intent().map(|t| t.fits(col.affinity)) {
             return Err(Error::refused(format!(
                 "{CALL}: column {name} is declared {}; {kind} is for {needs}",
                 if col.declared.is_empty() { "without a type" } else { &col.declared }
@@ -71,7 +72,7 @@ pub fn list(s: &Rc<Session>) -> Result<Vec<[String; 3]>> {
     for tid in &s.catalog.names(&s.cache)?.all {
         let Some(table) = s.find_table(*tid)? else { continue };
         for col in &table.cols {
-            out.push([table.name.clone(), col.name.clone(), col.merge.name().to_string()]);
+            out.push([table.name.clone(), col.name.clone(), col.merge.name()]);
         }
     }
     Ok(out)
@@ -97,7 +98,12 @@ fn refuse_again(s: &Session, table: &Table, col: &Col, name: &str) -> Result<()>
 }
 
 /// The table and the position of the column. The caller writes.
-fn find(s: &Rc<Session>, call: &str, table: &str, column: &str) -> Result<(Rc<Table>, usize)> {
+pub(super) fn find(
+    s: &Rc<Session>,
+    call: &str,
+    table: &str,
+    column: &str,
+) -> Result<(Rc<Table>, usize)> {
     let unknown = || {
         Error::refused(format!(
             "{call}: table {table} is not replicated; call crsql_as_crr('{table}') first"
@@ -123,7 +129,7 @@ fn find(s: &Rc<Session>, call: &str, table: &str, column: &str) -> Result<(Rc<Ta
 
 /// The row that a caller names: by the value of a key of one column, by a JSON array of the key's
 /// values, or by the packed key.
-fn row_of(s: &Session, call: &str, table: &Table, named: ValueRef<'_>) -> Result<Key> {
+pub(super) fn row_of(s: &Session, call: &str, table: &Table, named: ValueRef<'_>) -> Result<Key> {
     let mut keys = Vec::new();
     if table.keys.len() == 1 && !matches!(named, ValueRef::Null) {
         keys.extend(Key::from_values(table.kind, &[named]).ok());
@@ -164,6 +170,45 @@ fn of_json(value: &serde_json::Value) -> Value {
     }
 }
 
+/// `crsql_values(table, key, column)`: the values that no later write has seen, who wrote each, and
+/// whether it is the one that the column holds.
+pub fn values(
+    s: &Rc<Session>,
+    (table, column): (&str, &str),
+    key: ValueRef<'_>,
+) -> Result<Vec<(Value, SiteId, bool)>> {
+    const CALL: &str = "crsql_values";
+    let (table, at) = find(s, CALL, table, column)?;
+    let Some(col) = table.cols.get(at) else { return Ok(Vec::new()) };
+    if col.merge.name() != "multi" {
+        return Err(Error::refused(format!(
+            "{CALL}: column {}.{} merges as {}, which keeps one value",
+            table.name,
+            col.name,
+            col.merge.name()
+        )));
+    }
+    let key = row_of(s, CALL, &table, key)?;
+    let row = rows::read(s, &table, &key)?;
+    let holds = row.as_ref().map_or(Value::Null, |row| row.value(at as i32).to_owned());
+    drop(row);
+    let writer = match log::clock_of(s, table.tid, key.borrow())?.and_then(|c| c.cell(col.id)) {
+        Some(cell) => s.site_id(cell.dot.txn.site)?,
+        None => s.own_id()?,
+    };
+    let parts = parts::state(s, table.tid, key.borrow(), col.id)?.unwrap_or_default();
+    let mut out: Vec<(Value, SiteId, bool)> = multi::values(&parts)
+        .into_iter()
+        .map(|(site, value)| (value.clone(), site, site == writer && value == holds))
+        .collect();
+    // What was there before the column kept more than one value.
+    if !out.iter().any(|(.., winner)| *winner) {
+        out.push((holds, writer, true));
+    }
+    out.sort_by_key(|(.., winner)| !*winner);
+    Ok(out)
+}
+
 /// `crsql_counter_set(table, key, column, value)`: exactly this value, whatever was counted.
 pub fn counter_set(
     s: &Rc<Session>,
@@ -188,6 +233,7 @@ pub fn counter_set(
             return Err(Error::refused(format!("{CALL}: column {name} {why}")));
         }
         let key = row_of(s, CALL, &table, key)?;
-        s.exactly(table.tid, col.id, || rows::update(s, &table, &key, &[(at, value)]))
+        let exactly = Meaning { tid: table.tid, col: col.id, said: None };
+        s.meaning(exactly, || rows::update(s, &table, &key, &[(at, value)]))
     })
 }

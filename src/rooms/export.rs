@@ -336,7 +336,7 @@ fn describe(s: &Session, table: &Table) -> TableInfo {
                 declared: c.declared.clone(),
                 notnull: c.notnull,
                 default: c.default.clone(),
-                merge: c.merge.name().to_string(),
+                merge: c.merge.name(),
             })
             .collect(),
     }

@@ -16,7 +16,6 @@ use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::planted::planted;
 use crate::words::rowclock::{Base, Cell, RowClock};
-use crate::words::value::Value;
 
 /// What waits in the memory, copied so that statements may run.
 pub(super) struct Batch {
@@ -29,11 +28,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// What a column held before an event, where that is known.
-    pub fn old(&self, event: usize, col: u32) -> Option<&Value> {
+    /// What is known of a column before an event.
+    pub fn old(&self, event: usize, col: u32) -> Option<&Old> {
         let from = self.olds.partition_point(|old| old.event < event);
-        let of_event = self.olds.iter().skip(from).take_while(|old| old.event == event);
-        of_event.filter(|old| old.col == col).map(|old| &old.val).next()
+        let mut of_event = self.olds.iter().skip(from).take_while(|old| old.event == event);
+        of_event.find(|old| old.col == col)
     }
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Group {
     /// Indices of its events.
     pub events: Vec<u32>,
     pub known: bool,
-    clock: Option<RowClock>,
+    pub clock: Option<RowClock>,
     pub outcome: Outcome,
     /// What its events mean beside its cells.
     pub meant: Meant,

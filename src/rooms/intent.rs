@@ -10,7 +10,7 @@ use super::parts;
 use super::rows;
 use super::session::Session;
 use crate::ground::catalog::Col;
-use crate::types::{self, Parts, Type};
+use crate::types::{self, Parts, Registers, Type, Writer};
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
@@ -56,7 +56,7 @@ impl Meant {
 /// One column of a row that was written.
 struct Column<'a> {
     col: &'a Col,
-    kind: &'static dyn Type,
+    kind: &'a dyn Type,
     /// What it holds now.
     current: ValueRef<'a>,
     /// The last event that wrote exactly its value.
@@ -77,7 +77,8 @@ pub(super) fn work_out(s: &Session, batch: &Batch, g: &Group, since: usize) -> R
     let mut meant = Meant::default();
     let key = key_in(&batch.keys, g.key);
     let Some(row) = rows::read(s, &g.table, &key.to_key())? else { return Ok(meant) };
-    let site = hex16(&s.own_id()?);
+    let (own, id) = s.own_site()?;
+    let site = hex16(&id);
     for (at, col) in g.table.cols.iter().enumerate() {
         let Some(kind) = col.merge.by_intent() else { continue };
         let column = look(batch, g, since, (col, kind, row.value(at as i32)));
@@ -86,7 +87,10 @@ pub(super) fn work_out(s: &Session, batch: &Batch, g: &Group, since: usize) -> R
         }
         let born = matches!(g.outcome, Outcome::Born { .. });
         let before = if born { None } else { parts::state(s, g.table.tid, key, col.id)? };
-        if let Some(shown) = one(batch, &column, before, &site, born, &mut meant) {
+        let cell = g.clock.as_ref().and_then(|clock| clock.cell(col.id));
+        let owns_base = cell.is_some_and(|cell| cell.dot.txn.site == own);
+        let by = Writer { site: &site, owns_base, host: s };
+        if let Some(shown) = one(s, batch, &column, (before, born), &by, &mut meant)? {
             meant.shown.push((at, shown));
         }
     }
@@ -98,7 +102,7 @@ fn look<'a>(
     batch: &Batch,
     g: &Group,
     since: usize,
-    (col, kind, current): (&'a Col, &'static dyn Type, ValueRef<'a>),
+    (col, kind, current): (&'a Col, &'a dyn Type, ValueRef<'a>),
 ) -> Column<'a> {
     let touches = |bits| {
         let bits = BitSet::from_store(&batch.words, bits);
@@ -109,7 +113,7 @@ fn look<'a>(
         let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
         match batch.events.get(i).map(|e| e.op) {
             Some(Op::Update(bits)) if !born && touches(bits) => {
-                match batch.old(i, col.id).is_none_or(|old| kind.changes(old.as_ref())) {
+                match batch.old(i, col.id).is_none_or(|old| kind.changes(old.val.as_ref())) {
                     true => column.updates.push(i),
                     false => column.writes_exactly(i),
                 }
@@ -123,54 +127,73 @@ fn look<'a>(
     column
 }
 
+/// The registers that a column's events write, each with the event that wrote it last.
+#[derive(Default)]
+struct Written(BTreeMap<String, (usize, Value)>);
+
+impl Written {
+    fn add(&mut self, parts: &mut Parts, event: usize, registers: Registers) {
+        for (register, val) in registers {
+            parts.list.insert(register.clone(), val.clone());
+            self.0.insert(register, (event, val));
+        }
+    }
+}
+
 /// One column. Gives what it shows, where that is not what it holds.
 fn one(
+    s: &Session,
     batch: &Batch,
     c: &Column<'_>,
-    before: Option<Parts>,
-    site: &str,
-    born: bool,
+    (before, born): (Option<Parts>, bool),
+    by: &Writer<'_>,
     meant: &mut Meant,
-) -> Option<Value> {
-    let mut wrote: BTreeMap<String, (usize, Value)> = BTreeMap::new();
+) -> Result<Option<Value>> {
+    let mut wrote = Written::default();
     let kept = before.is_some();
     let old = c.updates.iter().find_map(|event| batch.old(*event, c.col.id));
     let mut parts = match (before, &c.exact, old) {
         (Some(parts), ..) => parts,
         (None, Some(_), _) => Parts::default(),
-        (None, None, Some(old)) => Parts { base: old.clone(), ..Parts::default() },
+        (None, None, Some(old)) => Parts { base: old.val.clone(), ..Parts::default() },
         (None, None, None) => {
             meant.whole.extend(c.updates.iter().map(|event| (*event, c.col.id)));
-            return None;
+            return Ok(None);
         }
     };
-    let mut found = old.cloned();
+    let mut found = old.map(|old| old.val.clone());
     if let Some(event) = c.exact {
         meant.whole.push((event, c.col.id));
         // What a new row was updated to in the same go is what it was born with.
         let value = found.filter(|_| !born).unwrap_or_else(|| c.current.to_owned());
-        parts.base = types::stored(c.col.affinity, c.kind.exactly(&parts, value.as_ref()));
-        for (register, val) in c.kind.inserted(&parts, site, value.as_ref()) {
-            parts.list.insert(register.clone(), val.clone());
-            wrote.insert(register, (event, val));
-        }
+        let base = types::stored(c.col.affinity, c.kind.exactly(&parts, value.as_ref()));
+        parts.base = base;
+        let registers = c.kind.inserted(by, &parts, value.as_ref())?;
+        wrote.add(&mut parts, event, registers);
         found = Some(value);
     }
-    if let (Some(event), false) = (c.updates.last(), born) {
-        let old = found.unwrap_or_else(|| parts::shown(c.kind, c.col, &parts));
-        for (register, val) in c.kind.updated(&parts, site, old.as_ref(), c.current) {
-            parts.list.insert(register.clone(), val.clone());
-            wrote.insert(register, (*event, val));
+    if let (Some(last), false) = (c.updates.last(), born) {
+        for event in &c.updates {
+            if let Some(said) = batch.old(*event, c.col.id).and_then(|old| old.said.clone()) {
+                wrote.add(&mut parts, *event, said);
+                found = None;
+            }
         }
+        let old = match found {
+            Some(found) => found,
+            None => parts::shown(s, c.kind, c.col, &parts)?,
+        };
+        let registers = c.kind.updated(by, &parts, old.as_ref(), c.current)?;
+        wrote.add(&mut parts, *last, registers);
     }
-    if if kept { c.exact.is_some() } else { !wrote.is_empty() } {
+    if if kept { c.exact.is_some() } else { !wrote.0.is_empty() } {
         meant.bases.push((c.col.id, parts.base.clone()));
     }
-    for (register, (event, val)) in wrote {
+    for (register, (event, val)) in wrote.0 {
         meant.parts.push(Wrote { event, offset: 0, col: c.col.id, register, val });
     }
-    let shown = parts::shown(c.kind, c.col, &parts);
-    (shown.as_ref() != c.current).then_some(shown)
+    let shown = parts::shown(s, c.kind, c.col, &parts)?;
+    Ok((shown.as_ref() != c.current).then_some(shown))
 }
 
 /// Writes what was meant.

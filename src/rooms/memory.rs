@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::omits::Omits;
 use super::upsert;
+use crate::types::Registers;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
@@ -84,6 +85,8 @@ pub struct Old {
     pub col: u32,
     /// The value.
     pub val: Value,
+    /// The registers that the event was said to write.
+    pub said: Option<Registers>,
 }
 
 /// A change that a merge wrote, which the log does not list yet.

@@ -270,7 +270,14 @@ fn merge_cells(
     }
     if !winners.is_empty() {
         let mut written = by_column(&winners);
-        let bases = parts::rebased(s, inc.table, inc.key.borrow(), &written)?;
+        let bases = match parts::rebased(s, inc.table, inc.key.borrow(), &written) {
+            Ok(bases) => bases,
+            Err(e) => {
+                let reason = soft(s, Err(e))?.unwrap_or_default();
+                out.add(hold_row(s, inc, &winners, &reason)?);
+                return Ok(out);
+            }
+        };
         for new in &bases {
             let cell = written.iter_mut().filter(|(at, _)| *at == new.at);
             cell.for_each(|(_, val)| *val = new.shown.as_ref());
@@ -323,12 +330,10 @@ fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) ->
     };
     let mut failed = None;
     let verdict = merge::cell(standing.as_ref(), &incoming, || {
-        let order = rows::read(s, inc.table, inc.key).map(|row| {
-            row.map_or(std::cmp::Ordering::Greater, |r| {
-                merge::values(cell.val, r.value(cell.at as i32))
-            })
-        });
-        order.unwrap_or_else(|e| {
+        standing_value(s, inc, cell.at, |there| {
+            there.map_or(std::cmp::Ordering::Greater, |there| merge::values(cell.val, there))
+        })
+        .unwrap_or_else(|e| {
             failed = Some(e);
             std::cmp::Ordering::Equal
         })
@@ -341,6 +346,22 @@ fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) ->
         }
         None => Ok(verdict.wins),
     }
+}
+
+/// What was last written into a cell: what it shows, or the base beside its parts.
+fn standing_value<T>(
+    s: &Session,
+    inc: &Incoming<'_>,
+    at: usize,
+    look: impl FnOnce(Option<ValueRef<'_>>) -> T,
+) -> Result<T> {
+    if let Some(col) = inc.table.cols.get(at).filter(|col| col.merge.by_intent().is_some())
+        && let Some(parts) = parts::state(s, inc.table.tid, inc.key.borrow(), col.id)?
+    {
+        return Ok(look(Some(parts.base.as_ref())));
+    }
+    let row = rows::read(s, inc.table, inc.key)?;
+    Ok(look(row.as_ref().map(|row| row.value(at as i32))))
 }
 
 fn stamp_of(s: &Session, inc: &Incoming<'_>, c: &Cell) -> Result<u64> {

@@ -24,6 +24,8 @@
 //! | `arrive`    | a part that arrives meets what stands                              |
 //! | `parts`     | the parts of columns that merge by intent                          |
 //! | `column`    | `crsql_column()`: how a column merges                              |
+//! | `rights`    | who may take how much from a bounded column                        |
+//! | `custom`    | the application's own merge functions                              |
 //! | `held`      | changes that wait, and why                                         |
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
@@ -58,6 +60,7 @@ pub mod check;
 pub mod column;
 pub mod config;
 pub mod coverage;
+pub mod custom;
 pub mod dictionary;
 pub mod digest;
 pub mod durable;
@@ -82,6 +85,7 @@ pub mod parts;
 pub mod peers;
 pub mod rebuilt;
 pub mod report;
+pub mod rights;
 pub mod rows;
 pub mod rowwise;
 pub mod scan;

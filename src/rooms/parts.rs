@@ -235,8 +235,8 @@ pub fn forget(s: &Session, tid: u32, col: Option<u32>) -> Result<()> {
 }
 
 /// What a column shows, as its row stores it.
-pub fn shown(kind: &dyn Type, col: &Col, parts: &Parts) -> Value {
-    types::stored(col.affinity, kind.shown(parts))
+pub fn shown(s: &Session, kind: &dyn Type, col: &Col, parts: &Parts) -> Result<Value> {
+    Ok(types::stored(col.affinity, kind.shown(s, parts)?))
 }
 
 /// Whether a part of the row comes from a transaction, between two places.
@@ -296,7 +296,7 @@ pub fn rebased(
         let Some(kind) = col.merge.by_intent() else { continue };
         if let Some(parts) = state(s, table.tid, key, col.id)? {
             let parts = Parts { base: (*val).to_owned(), ..parts };
-            out.push(Rebased { at: *at, shown: shown(kind, col, &parts), base: parts.base });
+            out.push(Rebased { at: *at, shown: shown(s, kind, col, &parts)?, base: parts.base });
         }
     }
     Ok(out)

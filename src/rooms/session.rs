@@ -10,6 +10,7 @@ use crate::ground::cache::{Cache, ENLIST, Fixed};
 use crate::ground::catalog::{Catalog, Table};
 use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
+use crate::types::Registers;
 use crate::words::clock;
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result, SQLITE_ERROR, SQLITE_INTERRUPT};
@@ -33,6 +34,17 @@ const PROBE: Fixed = Fixed(38, "SELECT 1");
 const STAND_BY: Fixed = Fixed(29, "UPDATE crsql_state SET self = self RETURNING 1");
 /// Takes the lock of whoever writes, and writes nothing.
 const LOCK: Fixed = Fixed(39, "UPDATE crsql_state SET self = self WHERE 0");
+
+/// What a write means of a column.
+#[derive(Clone)]
+pub struct Meaning {
+    /// The table.
+    pub tid: u32,
+    /// The column.
+    pub col: u32,
+    /// The registers that it writes; None where it means exactly its value.
+    pub said: Option<Registers>,
+}
 
 /// One connection.
 pub struct Session {
@@ -70,8 +82,8 @@ pub struct Session {
     pub synchronous: Cell<Option<i64>>,
     /// A merge has turned CHECK constraints off (`unchecked.rs`).
     pub unchecked: Cell<bool>,
-    /// The table and column of which exactly what is written is meant.
-    exact: Cell<Option<(u32, u32)>>,
+    /// What is meant by the write that runs.
+    meaning: RefCell<Option<Meaning>>,
     /// A merge runs: how deep.
     merging: Cell<u32>,
     /// The row that the merge writes itself, until its own guard has let it pass.
@@ -107,7 +119,7 @@ impl Session {
             probed: Cell::new(0),
             synchronous: Cell::new(None),
             unchecked: Cell::new(false),
-            exact: Cell::new(None),
+            meaning: RefCell::new(None),
             merging: Cell::new(0),
             own_write: RefCell::default(),
         }
@@ -209,16 +221,16 @@ impl Session {
         work()
     }
 
-    /// Runs a write that means exactly what it writes into a column.
-    pub fn exactly<T>(&self, tid: u32, col: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.exact.set(Some((tid, col)));
-        let _over = Over(|| self.exact.set(None));
+    /// Runs a write that means something of a column which its values do not tell.
+    pub fn meaning<T>(&self, meant: Meaning, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        *self.meaning.borrow_mut() = Some(meant);
+        let _over = Over(|| drop(self.meaning.borrow_mut().take()));
         work()
     }
 
-    /// The column of this table of which exactly what is written is meant, if any.
-    pub fn exact_column(&self, tid: u32) -> Option<u32> {
-        self.exact.get().filter(|(of, _)| *of == tid).map(|(_, col)| col)
+    /// What the write that runs means of this table, if it is more than its values tell.
+    pub fn meant(&self, tid: u32) -> Option<Meaning> {
+        self.meaning.borrow().clone().filter(|meant| meant.tid == tid)
     }
 
     /// Runs a write that fires no trigger. SQLite prepares every statement anew before it, and

@@ -10,17 +10,14 @@
 //! Sums are exact up to 127 bits: one beyond 64 is a text of its digits. What is shown stops at the
 //! ends of INTEGER. As soon as anything is REAL all is, added in the order of registers.
 
-use super::{Parts, Type, is_site};
+use super::{Host, Parts, Registers, Type, Writer, is_site};
 use crate::words::affinity::Affinity;
+use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
 
-/// `counter`
-pub static COUNTER: Counter = Counter { grows: false };
-/// `gcounter`
-pub static GCOUNTER: Counter = Counter { grows: true };
-
 pub struct Counter {
-    grows: bool,
+    /// It is a `gcounter`.
+    pub grows: bool,
 }
 
 /// A number, exact where it is whole.
@@ -104,11 +101,11 @@ fn sum(parts: &Parts) -> Number {
 }
 
 impl Type for Counter {
-    fn name(&self) -> &'static str {
-        if self.grows { "gcounter" } else { "counter" }
+    fn name(&self) -> String {
+        if self.grows { "gcounter" } else { "counter" }.to_owned()
     }
 
-    fn fits(&self, affinity: Affinity) -> Result<(), &'static str> {
+    fn fits(&self, affinity: Affinity) -> std::result::Result<(), &'static str> {
         match affinity {
             Affinity::Text => Err("a column of numbers, and stores them as text"),
             _ => Ok(()),
@@ -142,19 +139,19 @@ impl Type for Counter {
 
     fn updated(
         &self,
+        by: &Writer<'_>,
         parts: &Parts,
-        site: &str,
         old: ValueRef<'_>,
         new: ValueRef<'_>,
-    ) -> Vec<(String, Value)> {
+    ) -> Result<Registers> {
         let number = |v| Number::of(v).unwrap_or(Number::Whole(0));
         let added = number(new).minus(number(old));
         if added.is_zero() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let before = parts.list.get(site).and_then(|v| Number::of_register(v.as_ref()));
+        let before = parts.list.get(by.site).and_then(|v| Number::of_register(v.as_ref()));
         let total = before.unwrap_or(Number::Whole(0)).plus(added);
-        vec![(site.to_string(), total.to_register())]
+        Ok(vec![(by.site.to_string(), total.to_register())])
     }
 
     fn exactly(&self, parts: &Parts, value: ValueRef<'_>) -> Value {
@@ -168,12 +165,12 @@ impl Type for Counter {
         }
     }
 
-    fn shown(&self, parts: &Parts) -> Value {
+    fn shown(&self, _: &dyn Host, parts: &Parts) -> Result<Value> {
         if parts.list.is_empty() {
-            return parts.base.clone();
+            return Ok(parts.base.clone());
         }
         let base = Number::of_register(parts.base.as_ref()).unwrap_or(Number::Whole(0));
-        base.plus(sum(parts)).to_value()
+        Ok(base.plus(sum(parts)).to_value())
     }
 
     fn accepts(&self, register: &str, value: ValueRef<'_>) -> bool {
@@ -188,7 +185,9 @@ impl Type for Counter {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::types::testing::{NOBODY, writer};
 
+    const COUNTER: Counter = Counter { grows: false };
     const A: &str = "0123456789abcdef0123456789abcdef";
     const B: &str = "ffffffffffffffffffffffffffffffff";
 
@@ -196,10 +195,13 @@ mod tests {
         Parts { base, list: list.iter().map(|(r, v)| (r.to_string(), v.clone())).collect() }
     }
 
+    fn shown(parts: &Parts) -> Value {
+        COUNTER.shown(&NOBODY, parts).unwrap()
+    }
+
     fn write(to: &mut Parts, site: &str, new: Value) {
-        let old = COUNTER.shown(to);
-        let wrote = COUNTER.updated(to, site, old.as_ref(), new.as_ref());
-        to.list.extend(wrote);
+        let old = shown(to);
+        to.list.extend(COUNTER.updated(&writer(site), to, old.as_ref(), new.as_ref()).unwrap());
     }
 
     #[test]
@@ -208,17 +210,17 @@ mod tests {
         write(&mut a, A, Value::Int(37));
         write(&mut b, B, Value::Int(45));
         b.base = COUNTER.exactly(&b, ValueRef::Int(100));
-        assert_eq!(COUNTER.shown(&b), Value::Int(100));
+        assert_eq!(shown(&b), Value::Int(100));
         a.list.extend(b.list.clone());
         a.base = b.base.clone();
-        assert_eq!(COUNTER.shown(&a), Value::Int(97), "100, and the 3 that nobody had heard of");
+        assert_eq!(shown(&a), Value::Int(97), "100, and the 3 that nobody had heard of");
     }
 
     #[test]
     fn sums_are_exact_beyond_64_bits_and_what_is_shown_stops_there() {
         let mut a = parts(Value::Int(0), &[(A, Value::Int(i64::MAX))]);
         a.list.insert(B.to_string(), Value::Int(i64::MAX));
-        assert_eq!(COUNTER.shown(&a), Value::Int(i64::MAX));
+        assert_eq!(shown(&a), Value::Int(i64::MAX));
         write(&mut a, B, Value::Int(i64::MIN));
         let sum = a.list.get(B).unwrap();
         assert!(COUNTER.accepts(B, sum.as_ref()), "{sum:?}");

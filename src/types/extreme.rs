@@ -8,14 +8,15 @@
 
 use std::cmp::Ordering;
 
-use super::{Parts, Type, is_site};
+use super::{Host, Parts, Registers, Type, Writer, is_site};
 use crate::words::affinity::Affinity;
+use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
 
 /// `max`
-pub static MAX: Extreme = Extreme(Ordering::Greater);
+pub const MAX: Extreme = Extreme(Ordering::Greater);
 /// `min`
-pub static MIN: Extreme = Extreme(Ordering::Less);
+pub const MIN: Extreme = Extreme(Ordering::Less);
 
 pub struct Extreme(Ordering);
 
@@ -65,21 +66,21 @@ impl Extreme {
         best.clone()
     }
 
-    fn write(&self, parts: &Parts, site: &str, value: ValueRef<'_>) -> Vec<(String, Value)> {
-        let standing = parts.list.get(site).map_or(ValueRef::Null, Value::as_ref);
+    fn write(&self, by: &Writer<'_>, parts: &Parts, value: ValueRef<'_>) -> Registers {
+        let standing = parts.list.get(by.site).map_or(ValueRef::Null, Value::as_ref);
         match self.beats(value, standing) {
-            true => vec![(site.to_string(), value.to_owned())],
+            true => vec![(by.site.to_string(), value.to_owned())],
             false => Vec::new(),
         }
     }
 }
 
 impl Type for Extreme {
-    fn name(&self) -> &'static str {
-        if self.0 == Ordering::Greater { "max" } else { "min" }
+    fn name(&self) -> String {
+        if self.0 == Ordering::Greater { "max" } else { "min" }.to_owned()
     }
 
-    fn fits(&self, _: Affinity) -> Result<(), &'static str> {
+    fn fits(&self, _: Affinity) -> std::result::Result<(), &'static str> {
         Ok(())
     }
 
@@ -89,20 +90,20 @@ impl Type for Extreme {
 
     fn updated(
         &self,
+        by: &Writer<'_>,
         parts: &Parts,
-        site: &str,
         old: ValueRef<'_>,
         new: ValueRef<'_>,
-    ) -> Vec<(String, Value)> {
-        if self.beats(new, old) { self.write(parts, site, new) } else { Vec::new() }
+    ) -> Result<Registers> {
+        Ok(if self.beats(new, old) { self.write(by, parts, new) } else { Vec::new() })
     }
 
-    fn inserted(&self, parts: &Parts, site: &str, value: ValueRef<'_>) -> Vec<(String, Value)> {
-        self.write(parts, site, value)
+    fn inserted(&self, by: &Writer<'_>, parts: &Parts, value: ValueRef<'_>) -> Result<Registers> {
+        Ok(self.write(by, parts, value))
     }
 
-    fn shown(&self, parts: &Parts) -> Value {
-        self.best(parts)
+    fn shown(&self, _: &dyn Host, parts: &Parts) -> Result<Value> {
+        Ok(self.best(parts))
     }
 
     fn accepts(&self, register: &str, value: ValueRef<'_>) -> bool {
@@ -112,8 +113,10 @@ impl Type for Extreme {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::types::testing::{NOBODY, writer};
 
     #[test]
     fn numbers_are_ordered_as_numbers_whatever_their_class() {
@@ -142,10 +145,10 @@ mod tests {
     #[test]
     fn the_greatest_stays_whatever_is_written_after_it() {
         let mut parts = Parts { base: Value::Int(5), ..Parts::default() };
-        let lower = MAX.updated(&parts, "a", ValueRef::Int(5), ValueRef::Int(3));
-        assert!(lower.is_empty());
-        parts.list.extend(MAX.updated(&parts, "a", ValueRef::Int(5), ValueRef::Real(7.5)));
-        assert_eq!(MAX.shown(&parts), Value::Real(7.5));
-        assert_eq!(MIN.shown(&parts), Value::Int(5));
+        let write = |parts: &Parts, new| MAX.updated(&writer("a"), parts, ValueRef::Int(5), new);
+        assert!(write(&parts, ValueRef::Int(3)).unwrap().is_empty());
+        parts.list.extend(write(&parts, ValueRef::Real(7.5)).unwrap());
+        assert_eq!(MAX.shown(&NOBODY, &parts).unwrap(), Value::Real(7.5));
+        assert_eq!(MIN.shown(&NOBODY, &parts).unwrap(), Value::Int(5));
     }
 }

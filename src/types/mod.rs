@@ -8,20 +8,37 @@
 //! row. So all that a type says is what an UPDATE writes, and what is shown of what was merged:
 //! since merging the registers is commutative, associative and idempotent, so is the column.
 //!
-//! | file      | types                |
-//! |-----------|----------------------|
+//! | file      | types                 |
+//! |-----------|-----------------------|
+//! | `bounded` | `bounded`             |
 //! | `counter` | `counter`, `gcounter` |
-//! | `extreme` | `max`, `min`         |
+//! | `custom`  | `custom:<function>`   |
+//! | `extreme` | `max`, `min`          |
+//! | `map`     | `map`                 |
+//! | `multi`   | `multi`               |
+//! | `set`     | `set`                 |
+//!
+//! `json` has the one form of JSON that both `set` and `map` show; `seen` is what a register of
+//! `set` and `multi` says of others.
 
 #![forbid(unsafe_code)]
 
+pub mod bounded;
 mod counter;
+mod custom;
 mod extreme;
+mod json;
+mod map;
+pub mod multi;
+mod seen;
+mod set;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::words::affinity::Affinity;
 use crate::words::dot::SiteId;
+use crate::words::error::Result;
 use crate::words::value::{Value, ValueRef};
 
 /// What stands of a column of a row.
@@ -33,55 +50,76 @@ pub struct Parts {
     pub list: BTreeMap<String, Value>,
 }
 
+/// What types ask of the connection that they work for.
+pub trait Host {
+    /// What an SQL function of the application makes of two values.
+    fn call(&self, function: &str, a: ValueRef<'_>, b: ValueRef<'_>) -> Result<Value>;
+}
+
+/// A site that writes.
+pub struct Writer<'a> {
+    /// The site, in 32 hex digits.
+    pub site: &'a str,
+    /// The base that stands was written by this site too.
+    pub owns_base: bool,
+    /// Its connection.
+    pub host: &'a dyn Host,
+}
+
 /// A merging type.
-pub trait Type: Sync {
+pub trait Type {
     /// Its name, as `crsql_column()` takes it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> String;
 
     /// Whether a column of this affinity can merge so; else what it needs.
-    fn fits(&self, affinity: Affinity) -> Result<(), &'static str>;
+    fn fits(&self, affinity: Affinity) -> std::result::Result<(), &'static str>;
 
     /// Why an UPDATE cannot be taken, as the rest of a sentence; None where it can.
     fn refuses(&self, old: ValueRef<'_>, new: ValueRef<'_>) -> Option<String>;
+
+    /// Where a write is only taken as far as this site has rights: those that it holds.
+    fn escrow(&self) -> Option<&bounded::Bounded> {
+        None
+    }
 
     /// Whether an UPDATE can be read as a change of what it found. Else it means what it writes.
     fn changes(&self, _old: ValueRef<'_>) -> bool {
         true
     }
 
-    /// The registers that an UPDATE writes which found `old` and left `new`, by a site.
+    /// The registers that an UPDATE writes which found `old` and left `new`.
     fn updated(
         &self,
+        by: &Writer<'_>,
         parts: &Parts,
-        site: &str,
         old: ValueRef<'_>,
         new: ValueRef<'_>,
-    ) -> Vec<(String, Value)>;
+    ) -> Result<Registers>;
 
-    /// The registers that an INSERT or REPLACE of this value writes beside the base.
-    fn inserted(&self, _parts: &Parts, _site: &str, _value: ValueRef<'_>) -> Vec<(String, Value)> {
-        Vec::new()
+    /// The registers that an INSERT or REPLACE of this value writes beside the base, which is in
+    /// `parts` already.
+    fn inserted(&self, _: &Writer<'_>, _: &Parts, _value: ValueRef<'_>) -> Result<Registers> {
+        Ok(Registers::new())
     }
 
-    /// The base with which the column shows this value, whatever its parts are.
+    /// The base that an INSERT or REPLACE of this value writes.
     fn exactly(&self, _parts: &Parts, value: ValueRef<'_>) -> Value {
         value.to_owned()
     }
 
     /// What the column shows.
-    fn shown(&self, parts: &Parts) -> Value;
+    fn shown(&self, host: &dyn Host, parts: &Parts) -> Result<Value>;
 
     /// Whether a register of this name can have this value. Strangers send both.
     fn accepts(&self, register: &str, value: ValueRef<'_>) -> bool;
 }
 
-/// The types but for the last write, which has no parts.
-static TYPES: [&dyn Type; 4] =
-    [&counter::COUNTER, &counter::GCOUNTER, &extreme::MAX, &extreme::MIN];
+/// Registers that are written: name and value.
+pub type Registers = Vec<(String, Value)>;
 
 /// How a column merges: by the last write, or by one of the types.
-#[derive(Clone, Copy, Default)]
-pub struct Merge(Option<&'static dyn Type>);
+#[derive(Clone, Default)]
+pub struct Merge(Option<Rc<dyn Type>>);
 
 /// The name of the type of columns that nothing was said of.
 const LWW: &str = "lww";
@@ -89,32 +127,41 @@ const LWW: &str = "lww";
 impl Merge {
     /// The type of this name.
     pub fn named(name: &str) -> Option<Merge> {
-        if name == LWW {
-            return Some(Merge(None));
-        }
-        TYPES.iter().find(|t| t.name() == name).map(|t| Merge(Some(*t)))
+        let (kind, argument) = name.split_once(':').map_or((name, None), |(k, a)| (k, Some(a)));
+        let found: Rc<dyn Type> = match (kind, argument) {
+            (LWW, None) => return Some(Merge(None)),
+            ("bounded", floor) => Rc::new(bounded::Bounded::named(floor)?),
+            ("counter", None) => Rc::new(counter::Counter { grows: false }),
+            ("custom", Some(function)) => Rc::new(custom::Custom::named(function)?),
+            ("gcounter", None) => Rc::new(counter::Counter { grows: true }),
+            ("map", None) => Rc::new(map::Map),
+            ("max", None) => Rc::new(extreme::MAX),
+            ("min", None) => Rc::new(extreme::MIN),
+            ("multi", None) => Rc::new(multi::Multi),
+            ("set", None) => Rc::new(set::Set),
+            _ => return None,
+        };
+        Some(Merge(Some(found)))
     }
 
     /// Its name.
-    pub fn name(&self) -> &'static str {
-        self.0.map_or(LWW, |t| t.name())
+    pub fn name(&self) -> String {
+        self.0.as_ref().map_or_else(|| LWW.to_owned(), |t| t.name())
     }
 
     /// The type, where there is more to it than the last write.
-    pub fn by_intent(&self) -> Option<&'static dyn Type> {
-        self.0
+    pub fn by_intent(&self) -> Option<&dyn Type> {
+        self.0.as_deref()
     }
 
     /// The names of all types, for sentences.
-    pub fn names() -> String {
-        let names = TYPES.iter().map(|t| t.name());
-        std::iter::once(LWW).chain(names).collect::<Vec<_>>().join(", ")
-    }
+    pub const NAMES: &str =
+        "lww, counter, gcounter, bounded, max, min, set, map, multi, custom:<function>";
 }
 
 impl std::fmt::Debug for Merge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
@@ -166,6 +213,27 @@ pub fn stored(affinity: Affinity, value: Value) -> Value {
 }
 
 #[cfg(test)]
+mod testing {
+    use super::{Host, Writer};
+    use crate::words::error::{Error, Result};
+    use crate::words::value::{Value, ValueRef};
+
+    /// A connection without functions.
+    pub struct Nobody;
+    pub const NOBODY: Nobody = Nobody;
+
+    impl Host for Nobody {
+        fn call(&self, function: &str, _: ValueRef<'_>, _: ValueRef<'_>) -> Result<Value> {
+            Err(Error::refused(format!("no such function: {function}")))
+        }
+    }
+
+    pub fn writer(site: &str) -> Writer<'_> {
+        Writer { site, owns_base: false, host: &NOBODY }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -182,9 +250,13 @@ mod tests {
 
     #[test]
     fn every_type_is_found_by_its_name() {
-        for name in Merge::names().split(", ") {
-            assert_eq!(Merge::named(name).map(|m| m.name()), Some(name));
+        for name in Merge::NAMES.split(", ") {
+            assert_eq!(Merge::named(name).map(|m| m.name()).as_deref(), Some(name));
         }
-        assert!(Merge::named("LWW").is_none());
+        assert_eq!(Merge::named("bounded:-7").map(|m| m.name()).as_deref(), Some("bounded:-7"));
+        assert_eq!(Merge::named("bounded:0").map(|m| m.name()).as_deref(), Some("bounded"));
+        for none in ["LWW", "", "custom", "custom:", "bounded:", "bounded:x", "set:", "lww:1"] {
+            assert!(Merge::named(none).is_none(), "{none}");
+        }
     }
 }

@@ -127,7 +127,7 @@ impl Eq for Value {}
 
 /// Values for the tests of every format that carries them.
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::Value;
     use proptest::prelude::*;
 
