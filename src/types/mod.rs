@@ -12,11 +12,13 @@
 //! |-----------|----------------------|
 //! | `counter` | `counter`, `gcounter` |
 //! | `extreme` | `max`, `min`         |
+//! | `text`    | what `text` will be  |
 
 #![forbid(unsafe_code)]
 
 mod counter;
 mod extreme;
+pub mod text;
 
 use std::collections::BTreeMap;
 
