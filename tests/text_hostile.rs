@@ -18,7 +18,8 @@ fn written(random: &mut Random) -> Parts {
     for _ in 0..60 {
         let who = random.below(2);
         let text = all[who].text();
-        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let places: Vec<usize> =
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let n = random.below(places.len());
         let end = places[(n + random.below(3)).min(places.len() - 1)];
         let inserted = ["x", "😀😀", "漢", "\0", ""][random.below(5)].to_string();
@@ -117,7 +118,11 @@ fn whatever_is_accepted_breaks_nothing() {
         let mut open = Replica::new(2, parts.base.clone());
         open.parts = parts.clone();
         open.text();
-        open.hear(&text_world::Message { register: register.clone(), value: bad.clone(), stamp: 1 });
+        open.hear(&text_world::Message {
+            register: register.clone(),
+            value: bad.clone(),
+            stamp: 1,
+        });
         open.is_as_from_scratch();
         parts.list.insert(register, bad);
         lives_with(&parts, &mut random);
@@ -142,7 +147,9 @@ fn registers_have_one_form() {
     let genesis = parts.list.keys().find(|name| name.starts_with('g')).unwrap();
     assert!(!accepts(genesis, ValueRef::Text(b"another text")));
     assert!(!accepts(genesis, ValueRef::Text(b"")));
-    for bytes in [&[][..], &[1], &[2, 0, 0, 0, 0], &[1, 0, 0, 0, 0], &[1, 0, 255, 255, 255, 255, 15]] {
+    for bytes in
+        [&[][..], &[1], &[2, 0, 0, 0, 0], &[1, 0, 0, 0, 0], &[1, 0, 255, 255, 255, 255, 15]]
+    {
         assert!(!accepts(&format!("{}.0", "01".repeat(16)), ValueRef::Blob(bytes)), "{bytes:?}");
     }
 }

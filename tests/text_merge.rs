@@ -43,17 +43,26 @@ impl Model {
         all.difference(&self.deleted).copied().collect()
     }
 
-    /// A splice at a random place of a text.
-    fn splice(&mut self, text: &str, random: &mut Random) -> Option<Splice> {
-        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-        let at = random.below(places.len());
-        let end = (at + random.below(5)).min(places.len() - 1);
-        let end = if random.below(3) == 0 { end } else { at };
+    /// A splice of a text: half the time where one typed last, as people do.
+    fn splice(&mut self, text: &str, last: &mut usize, random: &mut Random) -> Option<Splice> {
+        let places: Vec<usize> =
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let goes_on = places.binary_search(last).ok().filter(|_| random.below(2) == 0);
+        let (at, end) = match goes_on {
+            Some(n) if random.below(3) == 0 => (n.saturating_sub(1 + random.below(2)), n),
+            Some(n) => (n, n),
+            None => {
+                let at = random.below(places.len());
+                let end = (at + random.below(5)).min(places.len() - 1);
+                (at, if random.below(3) == 0 { end } else { at })
+            }
+        };
         let gone = &text[places[at]..places[end]];
         self.deleted.extend(gone.chars());
         let typed = if gone.is_empty() { 1 + random.below(3) } else { random.below(2) };
         let inserted = self.text(typed);
         let splice = Splice { at: places[at], removed: gone.len(), inserted };
+        *last = splice.at + splice.inserted.len();
         (!gone.is_empty() || typed > 0).then_some(splice)
     }
 }
@@ -68,12 +77,14 @@ fn one_world(seed: u64) {
         _ => Value::text(model.text(20)),
     };
     let mut all: Vec<Replica> = (0..people).map(|n| Replica::new(n as u8, base.clone())).collect();
+    let mut lasts = vec![0; people];
     let mut on_the_way: Vec<(usize, Message)> = Vec::new();
     for _ in 0..20 + random.below(120) {
         let who = random.below(people);
         if random.below(2) == 0 {
             let text = all[who].text();
-            let Some(splice) = model.splice(&text, &mut random) else { continue };
+            let splice = model.splice(&text, &mut lasts[who], &mut random);
+            let Some(splice) = splice else { continue };
             for message in all[who].edit(&[splice]) {
                 let to = (0..people).filter(|to| *to != who);
                 on_the_way.extend(to.map(|to| (to, message.clone())));
@@ -204,12 +215,12 @@ fn the_text_of_every_earlier_moment_is_there() {
     let mut model = Model::default();
     let mut a = Replica::new(0, Value::text(model.text(5)));
     let mut b = Replica::new(1, a.parts.base.clone());
-    let mut was = Vec::new();
+    let (mut was, mut last) = (Vec::new(), 0);
     for _ in 0..300 {
         // In turns, so that every stamp has all before it.
         let (from, to) = if random.below(2) == 0 { (&mut a, &mut b) } else { (&mut b, &mut a) };
         let text = from.text();
-        let Some(splice) = model.splice(&text, &mut random) else { continue };
+        let Some(splice) = model.splice(&text, &mut last, &mut random) else { continue };
         from.edit(&[splice]).iter().for_each(|m| to.hear(m));
         was.push((from.clock, from.text()));
     }
@@ -231,7 +242,8 @@ fn edits_of_one_transaction_are_one_and_none_is_of_another_text() {
     let parts = crsql::types::Parts { list: wrote.into_iter().collect(), base: Value::Null };
     assert_eq!(at(&parts, 5), Value::text("a\0!é?"));
     assert_eq!(at(&parts, 4), Value::text(""));
-    let wrong = [one(4, 0, "x"), one(3, 1, ""), one(8, 0, "x"), one(0, 0, ""), one(usize::MAX, 1, "")];
+    let wrong =
+        [one(4, 0, "x"), one(3, 1, ""), one(8, 0, "x"), one(0, 0, ""), one(usize::MAX, 1, "")];
     for splice in wrong {
         assert!(doc.write(6, std::slice::from_ref(&splice)).is_err(), "{splice:?}");
     }
@@ -239,4 +251,24 @@ fn edits_of_one_transaction_are_one_and_none_is_of_another_text() {
     assert!(doc.write(6, &[one(0, 2, "x"), one(1, 0, "y")]).is_err(), "one in the other");
     assert_eq!(doc.text(), "a\0!é?");
     assert!(!doc.stale());
+}
+
+#[test]
+fn typing_on_writes_what_it_writes_in_a_text_that_was_just_opened() {
+    for seed in 0..100 {
+        let mut random = Random(seed);
+        let mut model = Model::default();
+        let base = Value::text(model.text(10));
+        let (mut open, mut anew) = (Replica::new(0, base.clone()), Replica::new(0, base));
+        let mut last = 0;
+        for _ in 0..150 {
+            let text = open.text();
+            let Some(splice) = model.splice(&text, &mut last, &mut random) else { continue };
+            anew.close();
+            anew.edit(std::slice::from_ref(&splice));
+            open.edit(&[splice]);
+            assert_eq!(open.text(), anew.text());
+        }
+        assert_eq!(open.parts, anew.parts, "seed {seed}");
+    }
 }

@@ -46,7 +46,8 @@ impl Document {
             Side::After => Assoc::After,
             Side::Before => Assoc::Before,
         };
-        let index = fenced(|| Ok(self.body.sticky_index(&self.doc.transact(), at, assoc))).ok()??;
+        let index =
+            fenced(|| Ok(self.body.sticky_index(&self.doc.transact(), at, assoc))).ok()??;
         let id = index.id()?;
         put_varint(&mut out, id.client.get());
         put_varint(&mut out, u64::from(id.clock));

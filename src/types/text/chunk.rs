@@ -8,10 +8,11 @@
 //!
 //! ```text
 //! chunk = version:u8=1 first:varint others runs:varint run* edits:varint edit*
-//! others = count:varint author:7 bytes, big-endian, ascending; all that are named below but the own
+//! others = count:varint (author: 7 bytes, big-endian)*, ascending: all named below but the own
 //! run   = head:varint [left] [right] text
 //! head  = bytes of the text * 16 + kind of left + 4 * kind of right; 0 none, 1 own, 2 other
-//! left, right = own: the run's first clock - 1 - clock; other: place in others:varint clock:varint
+//! left, right = own: the run's first clock - 1 - clock:varint
+//!       | other: place in others:varint clock:varint
 //! edit  = stamp:varint head:varint [ranges:varint range*]
 //! stamp = the first as it is, then what it is more than the one before
 //! head  = units added * 2, and 1 more where ranges follow

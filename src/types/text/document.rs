@@ -14,6 +14,7 @@ use yrs::updates::decoder::Decode;
 use yrs::{ClientID, Doc, GetString, Options, Text, TextRef, Transact, TransactionMut, Update};
 
 use super::chunk::{Chunk, Range, Run, sorted, units};
+use super::cursor::Cursor;
 use super::names::{self, Author, Register};
 use super::weave::{Known, weave};
 use super::{Splice, text_of, v1};
@@ -40,6 +41,8 @@ pub struct Document {
     waits_for: HashSet<Author>,
     /// Authors of whom something waits.
     stuck: HashSet<Author>,
+    /// Where this site typed last, while nothing else happened.
+    cursor: Option<Cursor>,
     text: Option<String>,
     stale: bool,
 }
@@ -80,8 +83,12 @@ impl Registers {
                 _ => {}
             }
         }
-        let mut read =
-            Registers { geneses, chunks: BTreeMap::new(), bytes: HashMap::new(), gaps: HashSet::new() };
+        let mut read = Registers {
+            geneses,
+            chunks: BTreeMap::new(),
+            bytes: HashMap::new(),
+            gaps: HashSet::new(),
+        };
         for (site, numbered) in numbered {
             let own = names::author_of_site(&site);
             let list = read.chunks.entry(site).or_default();
@@ -143,10 +150,15 @@ impl Document {
             unwritten: None,
             waits_for: HashSet::new(),
             stuck: HashSet::new(),
+            cursor: None,
             text: None,
             stale: false,
         };
         fenced(|| open.fill(base, registers))?;
+        if open.stuck.contains(&own) {
+            let read = Registers::read(parts, stamp).chunks.remove(site);
+            open.own_stretch_ends_where_we_go_on(read.unwrap_or_default());
+        }
         Ok(open)
     }
 
@@ -168,7 +180,6 @@ impl Document {
             }
         }
         self.stuck = registers.gaps;
-        let mut own = Vec::new();
         for (site, chunks) in registers.chunks {
             let author = names::author_of_site(&site);
             if all.contains_key(&author) {
@@ -182,9 +193,6 @@ impl Document {
                 bytes: registers.bytes.get(&site).copied().unwrap_or(0),
             };
             self.stretches.insert(author, stretch);
-            if author == self.own {
-                own.clone_from(&chunks);
-            }
             all.insert(author, chunks.into_iter().flat_map(|c| c.runs).collect());
         }
         let woven = weave(&mut self.known, &all);
@@ -196,11 +204,11 @@ impl Document {
         let mut txn = self.doc.transact_mut();
         for (author, runs) in woven.order {
             let runs = all.get(&author).and_then(|all| all.get(runs)).unwrap_or_default();
-            put(&mut txn, &v1::inserts(author, runs))?;
+            let from = deleted.partition_point(|d| d.author < author);
+            let to = deleted.partition_point(|d| d.author <= author);
+            let gone = deleted.get(from..to).unwrap_or_default();
+            put(&mut txn, &v1::inserts(author, runs, gone))?;
         }
-        put(&mut txn, &v1::deletes(&deleted))?;
-        drop(txn);
-        self.own_stretch_ends_where_we_go_on(own);
         Ok(())
     }
 
@@ -246,7 +254,10 @@ impl Document {
         })
         .unwrap_or_default();
         let checked = check(&text, splices);
+        let mut gone = 0;
         if checked.is_ok() {
+            let first = splices.first().and_then(|s| text.get(s.at..s.at + s.removed));
+            gone = units(first.unwrap_or_default());
             for splice in splices.iter().rev() {
                 text.replace_range(splice.at..splice.at + splice.removed, &splice.inserted);
             }
@@ -256,24 +267,47 @@ impl Document {
         if splices.is_empty() {
             return Ok(Vec::new());
         }
-        let wrote = fenced(|| self.splice(stamp, splices));
+        let wrote = fenced(|| self.splice(stamp, splices, gone));
         self.stale |= wrote.is_err();
         wrote
     }
 
-    fn splice(&mut self, stamp: u64, splices: &[Splice]) -> Result<Vec<(String, Value)>> {
+    fn splice(
+        &mut self,
+        stamp: u64,
+        splices: &[Splice],
+        gone: u32,
+    ) -> Result<Vec<(String, Value)>> {
         let before = self.known.end(self.own);
+        let cursor = self.cursor.take();
+        let goes_on = match splices {
+            [one] => cursor.and_then(|c| c.goes_on(one, gone, self.own, before)),
+            _ => None,
+        };
         let mut txn = self.doc.transact_mut();
-        for splice in splices.iter().rev() {
-            let (at, removed) = (splice.at as u32, splice.removed as u32);
-            if removed > 0 {
-                self.body.remove_range(&mut txn, at, removed);
+        let (runs, deleted) = if let Some((cursor, run, range)) = goes_on {
+            self.cursor = Some(cursor);
+            let (runs, deleted) = (Vec::from_iter(run), Vec::from_iter(range));
+            match runs.is_empty() {
+                true => put(&mut txn, &v1::deletes(&deleted))?,
+                false => put(&mut txn, &v1::inserts(self.own, &runs, &[]))?,
             }
-            self.body.insert(&mut txn, at, &splice.inserted);
-        }
-        let update = txn.encode_update_v1();
+            (runs, deleted)
+        } else {
+            for splice in splices.iter().rev() {
+                let (at, removed) = (splice.at as u32, splice.removed as u32);
+                if removed > 0 {
+                    self.body.remove_range(&mut txn, at, removed);
+                }
+                self.body.insert(&mut txn, at, &splice.inserted);
+            }
+            let (runs, deleted) = v1::read(&txn.encode_update_v1(), self.own)?;
+            if let ([run], [one]) = (&runs[..], splices) {
+                self.cursor = Some(Cursor::behind(run, one));
+            }
+            (runs, deleted)
+        };
         drop(txn);
-        let (runs, deleted) = v1::read(&update, self.own)?;
         if runs.first().is_some_and(|r| r.clock != before) {
             return Err(Error::corrupt("yrs counts the characters of a text otherwise"));
         }
@@ -359,12 +393,13 @@ impl Document {
         *stretch = Stretch { count: n + 1, newest: Some(chunk), bytes: bytes.len() };
         let mut txn = self.doc.transact_mut();
         if !new.is_empty() {
-            put(&mut txn, &v1::inserts(author, &new))?;
+            put(&mut txn, &v1::inserts(author, &new, &[]))?;
         }
         if !deleted.is_empty() {
             put(&mut txn, &v1::deletes(&deleted))?;
         }
         drop(txn);
+        self.cursor = None;
         self.text = None;
         Ok(true)
     }

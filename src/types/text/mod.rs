@@ -19,11 +19,13 @@
 //! | `weave`      | what can be put together of what is there          |
 //! | `v1`         | what we say to yrs and it to us                    |
 //! | `document`   | an open text                                       |
+//! | `cursor`     | typing that goes on where it was                   |
 //! | `anchor`     | places in a text that stay where they are          |
 //! | `difference` | what an UPDATE changed                             |
 
 mod anchor;
 mod chunk;
+mod cursor;
 mod difference;
 mod document;
 mod names;
