@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crsql::types::Parts;
-use crsql::types::text::{Side, Splice, accepts, at, shown};
+use crsql::types::text::{RUNS_MAX, Side, Splice, accepts, at, shown};
 use crsql::words::value::{Value, ValueRef};
 
 mod text_world;
@@ -169,4 +169,38 @@ fn anchors_of_strangers_are_places_or_none() {
         }
     }
     assert_eq!(a.document().position(&[]), None);
+}
+
+/// A chunk that says: as many runs as it can have, each typed between the first character and
+/// nothing. yrs looks at all that stand at one place for each that comes.
+#[test]
+fn a_chunk_of_as_many_runs_as_there_can_be_is_opened_in_time() {
+    let many = RUNS_MAX;
+    let mut bytes = vec![1, 0, 0];
+    let varint = |bytes: &mut Vec<u8>, mut n: usize| {
+        while n >= 128 {
+            bytes.push(n as u8 | 128);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+    };
+    varint(&mut bytes, many);
+    bytes.extend([2 << 4, b'a', b'b']);
+    for clock in 2..=many {
+        bytes.push(1 << 4 | 1);
+        varint(&mut bytes, clock - 1);
+        bytes.push(b'c');
+    }
+    bytes.extend([1, 1]);
+    varint(&mut bytes, (many + 1) * 2);
+    let register = format!("{}.0", "01".repeat(16));
+    assert!(accepts(&register, ValueRef::Blob(&bytes)));
+    let begun = std::time::Instant::now();
+    let mut a = Replica::new(1, Value::Null);
+    a.parts.list.insert(register.clone(), Value::Blob(bytes.clone()));
+    assert_eq!(a.text().len(), many + 1);
+    println!("{many} runs at one place: {:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60);
+    bytes[3..6].copy_from_slice(&[255, 255, 127]);
+    assert!(!accepts(&register, ValueRef::Blob(&bytes)), "more runs than a chunk can have");
 }

@@ -34,6 +34,12 @@ const VERSION: u8 = 1;
 /// No clock is higher: yrs counts in 32 bits with a sign.
 pub(super) const CLOCK_MAX: u32 = i32::MAX as u32;
 
+/// More runs are in no chunk: no edit has so many places, and yrs takes long over some of them.
+pub const RUNS_MAX: usize = 1 << 13;
+
+/// More edits are in no chunk: a site opens the next one long before.
+const EDITS_MAX: usize = 1 << 10;
+
 /// A character's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Id {
@@ -300,7 +306,7 @@ impl Chunk {
         }
         let mut chunk = Chunk { first, ..Chunk::default() };
         let mut wide = Vec::new();
-        for _ in 0..r.count(2)? {
+        for _ in 0..at_most(RUNS_MAX, r.count(2)?)? {
             let run = read_run(&mut r, own, &others, chunk.end())?;
             if chunk.runs.last().is_some_and(|last| last.continued_by(own, &run)) {
                 return Err(malformed());
@@ -310,7 +316,7 @@ impl Chunk {
         }
         let mut last_of = Places::new(others.len());
         let mut at = first;
-        for n in 0..r.count(2)? {
+        for n in 0..at_most(EDITS_MAX, r.count(2)?)? {
             let before = chunk.edits.last().map_or(0, |e| e.stamp);
             let edit = read_edit(&mut r, own, &others, before, &mut last_of)?;
             at = at.checked_add(edit.added).ok_or_else(malformed)?;
@@ -344,6 +350,10 @@ fn malformed() -> Error {
     Error::rejected("a chunk of text is not as a site writes it")
 }
 
+fn at_most(most: usize, n: usize) -> Result<usize> {
+    if n <= most { Ok(n) } else { Err(malformed()) }
+}
+
 fn clock32(n: u64) -> Result<u32> {
     let n = u32::try_from(n).ok().filter(|n| *n <= CLOCK_MAX);
     n.ok_or_else(malformed)
@@ -373,7 +383,9 @@ fn read_run(r: &mut Reader<'_>, own: Author, others: &[Author], clock: u32) -> R
     let bytes = usize::try_from(head >> 4).map_err(|_| malformed())?;
     let text = std::str::from_utf8(r.bytes(bytes)?).map_err(|_| malformed())?;
     let run = Run { clock, len: units(text), left, right, text: text.to_string() };
-    if run.len == 0 || run.end() > CLOCK_MAX {
+    // What stands beside nothing was typed into nothing, and that is so once.
+    let again = clock > 0 && left.is_none() && run.right.is_none();
+    if run.len == 0 || run.end() > CLOCK_MAX || again {
         return Err(malformed());
     }
     Ok(run)

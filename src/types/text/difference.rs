@@ -10,6 +10,7 @@ use std::ops::Range;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::Splice;
+use super::document::SPLICES_MAX;
 
 /// Replaced text of more bytes is not compared by characters.
 const ALIKE_MAX_BYTES: usize = 256;
@@ -30,6 +31,10 @@ pub fn difference(old: &str, new: &str) -> Vec<Splice> {
     let middle_new = new.get(before..new.len() - behind).unwrap_or_default();
     let mut found = Vec::new();
     words(middle_old, middle_new, before, &mut found);
+    if found.len() > SPLICES_MAX {
+        found.clear();
+        replace(middle_old, middle_new, before, &mut found);
+    }
     found
 }
 

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use yrs::updates::decoder::Decode;
 use yrs::{ClientID, Doc, GetString, Options, Text, TextRef, Transact, TransactionMut, Update};
 
-use super::chunk::{Chunk, Range, Run, sorted, units};
+use super::chunk::{Chunk, RUNS_MAX, Range, Run, sorted, units};
 use super::cursor::Cursor;
 use super::names::{self, Author, Register};
 use super::weave::{Known, weave};
@@ -25,6 +25,9 @@ use crate::words::value::{Value, ValueRef};
 
 /// A chunk that has more bytes is not written into any more.
 const CHUNK_FULL: usize = 400;
+
+/// More splices are not done at once; there is room in the chunk for as many again.
+pub const SPLICES_MAX: usize = RUNS_MAX / 2;
 
 /// An open text.
 pub struct Document {
@@ -413,6 +416,9 @@ fn from_nothing(text: &str) -> Run {
 /// Splices are of a text where they are in order, do not overlap and cut no character.
 fn check(text: &str, splices: &[Splice]) -> Result<()> {
     let mut behind = 0;
+    if splices.len() > SPLICES_MAX {
+        return Err(Error::refused("these are more edits of a text than one transaction has"));
+    }
     for splice in splices {
         let end = splice.at.checked_add(splice.removed);
         let range = end.filter(|end| splice.at >= behind && u32::try_from(*end).is_ok());

@@ -33,8 +33,9 @@ mod v1;
 mod weave;
 
 pub use anchor::Side;
+pub use chunk::RUNS_MAX;
 pub use difference::difference;
-pub use document::Document;
+pub use document::{Document, SPLICES_MAX};
 
 use super::Parts;
 use crate::words::affinity::Affinity;
