@@ -201,8 +201,9 @@ impl Document {
         let woven = weave(&mut self.known, &all);
         self.waits_for = woven.waits_for;
         self.stuck.extend(woven.stuck);
+        // Each by itself: two that meet within a character do not make one that deletes it.
+        let (mut deleted, lacking) = self.known.clip(&deleted);
         sorted(&mut deleted);
-        let (deleted, lacking) = self.known.clip(&deleted);
         self.waits_for.extend(lacking);
         let mut txn = self.doc.transact_mut();
         for (author, runs) in woven.order {
@@ -378,7 +379,7 @@ impl Document {
             return Ok(false);
         }
         let edits = chunk.edits.get(old.edits.len()..).unwrap_or_default();
-        let mut deleted: Vec<Range> = edits.iter().flat_map(|e| &e.deleted).copied().collect();
+        let deleted: Vec<Range> = edits.iter().flat_map(|e| &e.deleted).copied().collect();
         let new = chunk.runs.iter().filter(|r| r.end() > end);
         let new = new.map(|r| if r.clock < end { r.from(author, end) } else { r.clone() });
         let new: Vec<Run> = new.collect();
@@ -388,8 +389,9 @@ impl Document {
             }
             self.known.take(author, run);
         }
+        // Each by itself: two that meet within a character do not make one that deletes it.
+        let (mut deleted, lacking) = self.known.clip(&deleted);
         sorted(&mut deleted);
-        let (deleted, lacking) = self.known.clip(&deleted);
         if !lacking.is_empty() {
             return Ok(false);
         }
