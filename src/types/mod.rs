@@ -17,6 +17,7 @@
 //! | `map`     | `map`                 |
 //! | `multi`   | `multi`               |
 //! | `set`     | `set`                 |
+//! | `text`    | `text`                |
 //!
 //! `json` has the one form of JSON that both `set` and `map` show; `seen` is what a register of
 //! `set` and `multi` says of others.
@@ -32,6 +33,7 @@ mod map;
 pub mod multi;
 mod seen;
 mod set;
+pub mod text;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
