@@ -81,6 +81,7 @@ fn a_transaction_is_looked_at_as_a_whole_statement_by_statement() {
              WHERE sku = 'screw'; ROLLBACK",
     );
     assert!(error(&a, "INSERT INTO stock VALUES('bolt', -1)").contains("never falls below 0"));
+    assert!(error(&a, "INSERT INTO stock(sku) VALUES('bolt')").contains("cannot become null"));
     assert!(error(&a, "INSERT OR REPLACE INTO stock VALUES('nail', 1)").contains("holds 2"));
     run(&b, "INSERT OR REPLACE INTO stock VALUES('nail', 1)");
     let text = error(&b, "UPDATE stock SET qty = 'x'");
@@ -130,7 +131,7 @@ fn grants_are_refused_that_cannot_be() {
     assert!(grant("11", &format!("'{to}'")).contains("holds 10 rights, and cannot hand over 11"));
     assert!(grant("-1", &format!("'{to}'")).contains("cannot hand over -1"));
     assert!(grant("1", "'me'").contains("a site is named by its id"));
-    assert!(grant("1.5", &format!("'{to}'")).contains("needs an INTEGER"));
+    assert!(grant("1.5", &format!("'{to}'")).contains("takes a whole number"));
     run(
         &a,
         "CREATE TABLE p(k INTEGER PRIMARY KEY, n); SELECT crsql_as_crr('p');

@@ -76,8 +76,22 @@ fn row_by_row_in_any_order_it_is_the_same() {
     assert_eq!(qty(&a), "nail=32", "the later INSERT, and what both counted");
 }
 
+/// Nothing is added where NULL becomes 0, and the UPDATE was undone. It is written as it is.
+#[test]
+fn nothing_can_become_zero() {
+    let (a, b) = (shop(), shop());
+    run(&a, "INSERT INTO stock VALUES('nail', NULL, 'x')");
+    exchange(&[&a, &b]);
+    run(&a, "UPDATE stock SET qty = 0");
+    exchange(&[&a, &b]);
+    assert_eq!(qty(&b), "nail=0");
+    run(&b, "UPDATE stock SET qty = qty + 1");
+    exchange(&[&a, &b]);
+    assert_eq!(qty(&a), "nail=1");
+}
+
 /// What an INSERT wrote was told twice, and compared with what the column had come to: the file
-/// believed that two files wrote as one site, and took a new identity. It is compared with the base.
+/// believed that two files wrote as one site and took a new identity. It is compared with the base.
 #[test]
 fn what_is_told_twice_is_no_fork() {
     let (a, b) = (shop(), shop());

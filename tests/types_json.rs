@@ -68,6 +68,19 @@ fn elements_of_a_set_that_are_added_and_taken_away_at_the_same_time_both_hold() 
     assert!(error(&a, "UPDATE t SET v = '[\"\\ud800\"]'").contains("is a set"));
 }
 
+/// No element changes where NULL, or what is no array, becomes an empty set; and the UPDATE was
+/// undone. It is written as it is, as an INSERT would.
+#[test]
+fn an_empty_set_can_be_written_over_anything() {
+    for (merge, empty) in [("set", "[]"), ("map", "{}")] {
+        let (a, b) = (replica(merge), replica(merge));
+        run(&a, "INSERT INTO t(k, v) VALUES(1, NULL), (2, 'x')");
+        run(&a, &format!("UPDATE t SET v = '{empty}'"));
+        exchange(&[&a, &b]);
+        assert_eq!(one(&b, "SELECT group_concat(v) FROM t"), format!("{empty},{empty}"));
+    }
+}
+
 #[test]
 fn a_set_is_written_anew_by_replace_and_ends_with_its_row() {
     let (a, b) = (replica("set"), replica("set"));

@@ -13,6 +13,7 @@ mod forge;
 mod fork;
 mod harm;
 mod host;
+mod json;
 mod judge;
 mod memory;
 mod migrate;

@@ -125,6 +125,24 @@ fn world(n: u64) -> World {
     }
 }
 
+/// How columns merge. SQLite's own max() stands for a function of the application.
+const KINDS: [&str; 14] = [
+    "counter",
+    "counter",
+    "counter",
+    "gcounter",
+    "max",
+    "min",
+    "set",
+    "set",
+    "set",
+    "map",
+    "map",
+    "multi",
+    "bounded",
+    "custom:max",
+];
+
 /// Chooses how some columns merge.
 fn types(rng: &mut Rng, t: &mut Table) {
     if !rng.one_in(3) {
@@ -132,9 +150,17 @@ fn types(rng: &mut Rng, t: &mut Table) {
     }
     for c in &mut t.columns {
         if rng.one_in(2) {
-            let kind = *rng.pick(&["counter", "counter", "counter", "gcounter", "max", "min"]);
-            let text = c.declared.contains("TEXT");
-            c.merge = Some(kind).filter(|_| !(text && kind.ends_with("counter")));
+            let kind = *rng.pick(&KINDS);
+            let of = |names: &[&str]| names.iter().any(|name| c.declared.starts_with(name));
+            let fits = match kind {
+                "counter" | "gcounter" => !of(&["TEXT"]),
+                "bounded" => !of(&["TEXT", "REAL"]) && (c.strict.is_none() || !of(&["BLOB"])),
+                "set" | "map" => {
+                    !of(&["INTEGER", "REAL"]) && (c.strict.is_none() || !of(&["BLOB"]))
+                }
+                _ => true,
+            };
+            c.merge = Some(kind).filter(|_| fits);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! seeds. They are in a build with `--cfg crsql_plant` only, as `make planted` makes it.
 
 /// The name in the source, and what goes wrong.
-pub const ALL: [(&str, &str); 25] = [
+pub const ALL: [(&str, &str); 26] = [
     ("earlier-wins", "of two writes of a cell the earlier one wins"),
     ("no-tie-break", "writes of one stamp are one write, whoever made them"),
     ("stamp-given-twice", "two transactions of one millisecond have one stamp"),
@@ -27,6 +27,7 @@ pub const ALL: [(&str, &str); 25] = [
     ("open-version-told", "the version of the open transaction is told as committed"),
     ("swept-though-needed", "the sweep takes entries of the log that still say something"),
     ("sent-before-durable", "own versions are sent before they are on the disk"),
+    ("set-keeps-its-base", "who takes an element away leaves it in the base"),
     ("rollback-remembered", "what was kept in memory outlives a rollback"),
 ];
 

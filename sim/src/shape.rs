@@ -159,12 +159,46 @@ impl Column {
         if let Some(kind) = self.strict {
             return (*rng.pick(STRICT_EDGES[kind])).into();
         }
+        if let (Some(kind), false) = (self.merge, rng.one_in(8)) {
+            match kind {
+                "set" => return text(&set(rng)),
+                "map" => return text(&map(rng, 2)),
+                "bounded" => return rng.below(20).to_string(),
+                _ => {}
+            }
+        }
         match rng.below(4) {
             0 | 1 => (*rng.pick(&EDGES)).into(),
             2 => rng.below(1000).to_string(),
             _ => format!("'v{}'", rng.below(1000)),
         }
     }
+}
+
+/// A JSON array of few elements, so that sets have some in common.
+fn set(rng: &mut Rng) -> String {
+    let all = ["1", "2", "10", "\"a\"", "\"b\"", "\"é\"", "null"];
+    let some: Vec<&str> = (0..rng.below(5)).map(|_| *rng.pick(&all)).collect();
+    format!("[{}]", some.join(", "))
+}
+
+/// A JSON object of few names, and others in it.
+fn map(rng: &mut Rng, depth: usize) -> String {
+    let members: Vec<String> = ["a", "b", "é"]
+        .iter()
+        .filter_map(|name| {
+            if rng.one_in(2) {
+                return None;
+            }
+            let value = match rng.below(4) {
+                0 | 1 if depth > 0 => map(rng, depth - 1),
+                2 => set(rng),
+                _ => rng.below(9).to_string(),
+            };
+            Some(format!("\"{name}\": {value}"))
+        })
+        .collect();
+    format!("{{{}}}", members.join(", "))
 }
 
 fn keys(rng: &mut Rng) -> (Vec<(String, Domain)>, String, bool) {

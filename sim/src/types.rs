@@ -144,19 +144,45 @@ fn above(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+/// The registers of a column and their values, by name.
+type Registers<'a> = BTreeMap<&'a str, &'a [u8]>;
+
 /// Whether a column of this type holds what its base and its parts come to.
-fn holds(kind: &str, base: &[u8], parts: &[&[u8]], value: &[u8]) -> bool {
-    if kind.ends_with("counter") {
-        return is_sum(base, parts, value);
+fn holds(kind: &str, base: &[u8], registers: &Registers, value: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = registers.values().copied().collect();
+    match kind {
+        "counter" | "gcounter" => return is_sum(base, &parts, value),
+        "multi" => return base == value,
+        "bounded" => return base == value || is_stock(base, registers, value),
+        "set" | "map" if registers.is_empty() => return base == value,
+        "set" => return crate::json::set(base, registers).as_bytes() == text(value),
+        "map" => return crate::json::map(base, registers).as_bytes() == text(value),
+        _ => {}
     }
     let all = std::iter::once(base).chain(parts.iter().copied()).filter(|v| **v != [0]);
-    let beats = |a: &[u8], b: &[u8]| if kind == "max" { above(a, b) } else { above(b, a) };
+    let beats = |a: &[u8], b: &[u8]| if kind == "min" { above(b, a) } else { above(a, b) };
     let best = all.fold(None, |best: Option<&[u8]>, v| match best {
         Some(best) if !beats(v, best) => Some(best),
         _ => Some(v),
     });
     // An INTEGER and a REAL may be the same number.
     best.map_or(value == [0], |best| best == value || !beats(best, value) && !beats(value, best))
+}
+
+/// The bytes of a text; none of anything else.
+fn text(value: &[u8]) -> &[u8] {
+    value.strip_prefix(&[3]).unwrap_or(&[])
+}
+
+/// Whether a bounded column holds what was brought in and added, and never less than nothing.
+fn is_stock(base: &[u8], registers: &Registers, holds: &[u8]) -> bool {
+    let whole = |v: &[u8]| if let Some(Number::Whole(n)) = number(v) { n } else { 0 };
+    let of = |mark: char| registers.iter().filter(move |(name, _)| name.contains(mark));
+    let brought = of('!').next().is_some();
+    let start = if brought { of('!').map(|(_, v)| whole(v)).sum() } else { whole(base) };
+    let added = registers.iter().filter(|(name, _)| !name.contains(['!', '>']));
+    let sum: i128 = start + added.map(|(_, v)| whole(v)).sum::<i128>();
+    number(holds) == Some(Number::Whole(sum.clamp(0, i128::from(i64::MAX))))
 }
 
 /// Takes the parts out of what the model knows, and puts in their place what `tables` holds where
@@ -172,17 +198,18 @@ pub fn resolve(model: &mut Tables, tables: &Tables, types: &Types) -> Result<(),
             let Some(held) = held.get(key) else { continue };
             for ((_, column), kind) in types.iter().filter(|((table, _), _)| table == name) {
                 let Some(value) = held.get(column) else { continue };
-                let of_column: Vec<&[u8]> = parts
+                let of_column: Registers = parts
                     .iter()
                     .filter(|(cid, _)| column_of(cid) == column)
-                    .map(|(_, v)| v.as_slice())
+                    .map(|(cid, v)| (cid.rsplit(MARK).next().unwrap_or(""), v.as_slice()))
                     .collect();
                 let base = row.get(column).cloned();
                 // Of a cell that holds its default nobody tells.
                 if let Some(base) = &base
                     && !holds(kind, base, &of_column, value)
                 {
-                    let parts: Vec<String> = of_column.iter().map(|v| show(v)).collect();
+                    let parts: Vec<String> =
+                        of_column.iter().map(|(r, v)| format!("{r} {}", show(v))).collect();
                     return Err(format!(
                         "{name}.{column}, a {kind}, is {}, with the base {} and parts {parts:?}",
                         show(value),

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::args::{table, text, whole};
 use super::entry::VERSION;
+use super::merging;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
-    alter, apply, automigrate, capture, column, config, coverage, custom, digest, enable, export,
-    identity, ordered, rights,
+    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity, ordered,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -35,10 +35,14 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_begin_alter", &[1, 2], ON_REQUEST, begin_alter),
     ("crsql_commit_alter", &[1, 2, 3], ON_REQUEST, commit_alter),
     ("crsql_automigrate", &[1, 2], ON_REQUEST, automigrate),
-    ("crsql_column", &[3], ON_REQUEST, column_merges),
-    ("crsql_counter_set", &[4], ON_REQUEST, counter_set),
-    ("crsql_rights_grant", &[5], ON_REQUEST, rights_grant),
-    ("crsql_check_merge", &[-1], ON_REQUEST, check_merge),
+    ("crsql_column", &[3], ON_REQUEST, merging::column),
+    ("crsql_counter_set", &[4], ON_REQUEST, merging::counter_set),
+    ("crsql_rights_grant", &[5], ON_REQUEST, merging::rights_grant),
+    ("crsql_check_merge", &[-1], ON_REQUEST, merging::check_merge),
+    ("crsql_text_splice", &[6], ON_REQUEST, merging::text_splice),
+    ("crsql_text_anchor", &[4, 5], ON_REQUEST, merging::text_anchor),
+    ("crsql_text_position", &[4], ON_REQUEST, merging::text_position),
+    ("crsql_text_at", &[4], ON_REQUEST, merging::text_at),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -71,7 +75,7 @@ pub fn register(db: Db, session: &Rc<Session>) -> Result<()> {
     Ok(())
 }
 
-fn done(out: &mut Out<'_>) -> Result<()> {
+pub(super) fn done(out: &mut Out<'_>) -> Result<()> {
     out.text("OK");
     Ok(())
 }
@@ -108,39 +112,6 @@ fn automigrate(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
     };
     automigrate::run(s, schema, cleanup)?;
     out.text("migration complete");
-    Ok(())
-}
-
-fn column_merges(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
-    let text = |i| text("crsql_column", args, i);
-    column::declare(s, text(0)?, text(1)?, text(2)?)?;
-    done(out)
-}
-
-fn counter_set(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
-    let text = |i| text("crsql_counter_set", args, i);
-    column::counter_set(s, text(0)?, args.get(1), text(2)?, args.get(3))?;
-    done(out)
-}
-
-fn rights_grant(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
-    const CALL: &str = "crsql_rights_grant";
-    let ValueRef::Int(n) = args.get(4) else {
-        return Err(Error::refused(format!("{CALL} needs an INTEGER as its fifth argument")));
-    };
-    let names = (text(CALL, args, 0)?, text(CALL, args, 2)?);
-    rights::grant(s, names, args.get(1), args.get(3), n)?;
-    done(out)
-}
-
-fn check_merge(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
-    const CALL: &str = "crsql_check_merge";
-    if args.len() < 3 {
-        return Err(Error::refused(format!(
-            "{CALL} needs a function's name and two values or more"
-        )));
-    }
-    out.text(&custom::check_merge(s, text(CALL, args, 0)?, args)?);
     Ok(())
 }
 

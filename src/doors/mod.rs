@@ -7,3 +7,4 @@ pub mod entry;
 pub mod functions;
 pub mod lifecycle;
 pub mod lists;
+pub mod merging;

@@ -8,13 +8,16 @@ use super::merger::{Incoming, Outcome, Sink, soft};
 use super::parts;
 use super::rows;
 use super::session::Session;
+use super::text;
 use super::unchecked;
 use crate::ground::catalog::Col;
 use crate::types::{Parts, Type};
 use crate::words::affinity;
 use crate::words::dot::Dot;
 use crate::words::error::Result;
+use crate::words::keylist::KeyRef;
 use crate::words::merge::{self, Rule, Write};
+use crate::words::value::{Value, ValueRef};
 
 /// Merges a part, after its row was told of (`merger.rs`). The caller has looked whether it can be
 /// one of the column.
@@ -82,24 +85,28 @@ fn show(
     };
     let current = row.value(at as i32).to_owned();
     drop(row);
-    let state = parts::state(s, table.tid, key, col.id)?;
-    let first = state.is_none();
-    let base = || Parts { base: current.clone(), ..Parts::default() };
-    let mut parts = state.unwrap_or_else(base);
-    parts.list.insert(register.to_string(), c.val.to_owned());
-    let shown = match parts::shown(s, kind, col, &parts) {
-        Ok(shown) => shown,
-        Err(e) => return soft(s, Err(e)),
+    let part = (register, c.val);
+    let (shown, first) = if kind.is_text() {
+        text::arrived(s, (table.tid, key, col), &current, part)?
+    } else {
+        match with_part(s, (table.tid, key, col), kind, &current, part) {
+            Ok(shown) => shown,
+            Err(e) => return soft(s, Err(e)),
+        }
+    };
+    let held = |reason| {
+        text::close(s, table.tid, key);
+        Ok(Some(reason))
     };
     if !affinity::stores_unchanged(col.affinity, table.strict, shown.as_ref()) {
         let name = format!("{}.{}", table.name, col.name);
-        return Ok(Some(format!("column {name} could not store what it comes to")));
+        return held(format!("column {name} could not store what it comes to"));
     }
     if shown != current {
         let cells = [(at, shown.as_ref())];
         let write = || unchecked::write(s, || rows::update(s, table, inc.key, &cells));
         if let Some(reason) = soft(s, s.merging(write))? {
-            return Ok(Some(reason));
+            return held(reason);
         }
         s.memory.borrow_mut().rows_impacted += 1;
     }
@@ -107,4 +114,20 @@ fn show(
         parts::put_base(s, table.tid, key, col.id, current.as_ref())?;
     }
     Ok(None)
+}
+
+/// What a column shows with a part that arrives, and whether the part is its first.
+fn with_part(
+    s: &Session,
+    (tid, key, col): (u32, KeyRef<'_>, &Col),
+    kind: &dyn Type,
+    current: &Value,
+    (register, val): (&str, ValueRef<'_>),
+) -> Result<(Value, bool)> {
+    let state = parts::state(s, tid, key, col.id)?;
+    let first = state.is_none();
+    let base = || Parts { base: current.clone(), ..Parts::default() };
+    let mut parts = state.unwrap_or_else(base);
+    parts.list.insert(register.to_owned(), val.to_owned());
+    Ok((parts::shown(s, kind, col, &parts)?, first))
 }

@@ -9,12 +9,11 @@ use std::rc::Rc;
 
 use super::memory::{Bits, Event, KeyAt, Memory, Old, Op};
 use super::rights;
-use super::session::{Meaning, Session};
+use super::session::{Meaning, Said, Session};
 use super::upsert;
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
 use crate::ground::{Args, Out, Prep};
-use crate::types::Registers;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result, SQLITE_CONSTRAINT, SQLITE_ERROR};
 use crate::words::key;
@@ -84,7 +83,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let bits = set.store(&mut s.memory.borrow_mut());
-    let exactly = meant.as_ref().is_some_and(|m| m.said.is_none());
+    let exactly = meant.as_ref().is_some_and(|m| matches!(m.said, Said::Exactly));
     let op = if exactly { Op::Exact(bits) } else { Op::Update(bits) };
     push(s, &table, args, 3 + keys, op)?;
     if table.typed {
@@ -110,8 +109,8 @@ fn changed_by_intent<'a>(
         let pair = pairs + 2 * (at - first);
         let (old, new) = (args.get(pair), args.get(pair + 1));
         let said = match meant.filter(|m| m.col == col.id) {
-            Some(Meaning { said: None, .. }) => continue,
-            meant => meant.and_then(|m| m.said.clone()),
+            Some(Meaning { said: Said::Exactly, .. }) => continue,
+            meant => meant.map(|m| m.said.clone()),
         };
         if let Some(why) = kind.refuses(old, new) {
             let text = format!("column {}.{} {why}", table.name, col.name);
@@ -128,7 +127,7 @@ pub struct Before<'a> {
     pub col: u32,
     /// What it held.
     pub old: ValueRef<'a>,
-    said: Option<Registers>,
+    said: Option<Said>,
 }
 
 /// So many of the newest entries are looked through for one that makes a new one needless.

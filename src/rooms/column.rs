@@ -8,7 +8,7 @@ use super::held;
 use super::log;
 use super::parts;
 use super::rows;
-use super::session::{Meaning, Session};
+use super::session::{Meaning, Said, Session};
 use crate::ground::catalog::{Col, Table};
 use crate::ground::{Prep, store};
 use crate::types::{Merge, multi};
@@ -97,6 +97,12 @@ fn refuse_again(s: &Session, table: &Table, col: &Col, name: &str) -> Result<()>
     )))
 }
 
+fn unknown(call: &str, table: &str) -> Error {
+    Error::refused(format!(
+        "{call}: table {table} is not replicated; call crsql_as_crr('{table}') first"
+    ))
+}
+
 /// The table and the position of the column. The caller writes.
 pub(super) fn find(
     s: &Rc<Session>,
@@ -104,18 +110,25 @@ pub(super) fn find(
     table: &str,
     column: &str,
 ) -> Result<(Rc<Table>, usize)> {
-    let unknown = || {
-        Error::refused(format!(
-            "{call}: table {table} is not replicated; call crsql_as_crr('{table}') first"
-        ))
-    };
     if !s.installed()? {
-        return Err(unknown());
+        return Err(unknown(call, table));
     }
     s.enlist()?;
     flush::flush(s)?;
     alter::reconcile(s)?;
-    let found = s.named(table)?.ok_or_else(unknown)?;
+    look(s, call, table, column)
+}
+
+/// The same for who only reads.
+pub(super) fn look(
+    s: &Rc<Session>,
+    call: &str,
+    table: &str,
+    column: &str,
+) -> Result<(Rc<Table>, usize)> {
+    let found = if s.installed()? { s.named(table)? } else { None };
+    let found = found.ok_or_else(|| unknown(call, table))?;
+    flush::flush(s)?;
     if let Some(at) = found.cols.iter().position(|c| c.name.eq_ignore_ascii_case(column)) {
         return Ok((found, at));
     }
@@ -178,7 +191,7 @@ pub fn values(
     key: ValueRef<'_>,
 ) -> Result<Vec<(Value, SiteId, bool)>> {
     const CALL: &str = "crsql_values";
-    let (table, at) = find(s, CALL, table, column)?;
+    let (table, at) = look(s, CALL, table, column)?;
     let Some(col) = table.cols.get(at) else { return Ok(Vec::new()) };
     if col.merge.name() != "multi" {
         return Err(Error::refused(format!(
@@ -233,7 +246,7 @@ pub fn counter_set(
             return Err(Error::refused(format!("{CALL}: column {name} {why}")));
         }
         let key = row_of(s, CALL, &table, key)?;
-        let exactly = Meaning { tid: table.tid, col: col.id, said: None };
+        let exactly = Meaning { tid: table.tid, col: col.id, said: Said::Exactly };
         s.meaning(exactly, || rows::update(s, &table, &key, &[(at, value)]))
     })
 }

@@ -69,6 +69,9 @@ pub fn flush(s: &Session) -> Result<()> {
     }
     let rowid = s.db.last_insert_rowid();
     let done = flush_dirty(s);
+    if done.is_err() {
+        s.texts.borrow_mut().clear();
+    }
     s.db.set_last_insert_rowid(rowid);
     done
 }
@@ -136,14 +139,17 @@ fn write_touches(s: &Session, touches: &[Touch]) -> Result<()> {
 fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
     let mut groups = group(s, batch, unknown)?;
     let mut spans = vec![0u64; batch.events.len()];
+    // A text's edits have their stamp in them.
+    let typed = groups.iter().any(|g| g.table.typed);
+    let given = if typed { Some(give(s, &log::head(s)?)?) } else { None };
     for g in &mut groups {
-        settle(s, batch, g, &mut spans)?;
+        settle(s, batch, g, given.map_or(0, |given| given.stamp), &mut spans)?;
     }
     if spans.iter().all(|n| *n == 0) {
         return finish(s, batch, &groups).map(|()| true);
     }
     let head = log::head(s)?;
-    let given = give(s, &head)?;
+    let given = given.map_or_else(|| give(s, &head), Ok)?;
     let mut seq = s.memory.borrow().next_seq;
     let mut seqs = Vec::with_capacity(spans.len());
     let mut writer = Writer::new(Txn { site: head.own, version: given.version });
@@ -274,7 +280,7 @@ fn group(s: &Session, batch: &Batch, unknown: bool) -> Result<Vec<Group>> {
 }
 
 /// Works out what a row's events come to, and how many places each of them takes.
-fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Result<()> {
+fn settle(s: &Session, batch: &Batch, g: &mut Group, stamp: u64, spans: &mut [u64]) -> Result<()> {
     let before = g.clock.as_ref().map_or(0, |c| c.cl);
     let was_alive = before % 2 == 1;
     let was_there = was_alive || before == 0 && !starts_with_insert(batch, g);
@@ -317,7 +323,7 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Resul
         Outcome::Alive => 0,
     };
     if g.table.typed {
-        g.meant = intent::work_out(s, batch, g, since)?;
+        g.meant = intent::work_out(s, batch, g, (since, stamp))?;
     }
     for i in g.events.iter().map(|i| *i as usize).filter(|i| *i >= since) {
         let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);

@@ -8,7 +8,8 @@ use super::flush::{Batch, Group, Outcome};
 use super::memory::{Op, key_in};
 use super::parts;
 use super::rows;
-use super::session::Session;
+use super::session::{Said, Session};
+use super::text;
 use crate::ground::catalog::Col;
 use crate::types::{self, Parts, Registers, Type, Writer};
 use crate::words::dot::{Dot, Txn};
@@ -22,9 +23,9 @@ pub struct Meant {
     /// The parts, by event.
     pub parts: Vec<Wrote>,
     /// Columns whose base is to be kept, by id.
-    bases: Vec<(u32, Value)>,
+    pub(super) bases: Vec<(u32, Value)>,
     /// The events that write the cell of a column, by its id: they mean exactly what they write.
-    whole: Vec<(usize, u32)>,
+    pub(super) whole: Vec<(usize, u32)>,
     /// What columns show, where that is not what was written.
     pub shown: Vec<(usize, Value)>,
 }
@@ -35,9 +36,9 @@ pub struct Wrote {
     pub event: usize,
     /// How many places after the event's first one.
     pub offset: u64,
-    col: u32,
-    register: String,
-    val: Value,
+    pub(super) col: u32,
+    pub(super) register: String,
+    pub(super) val: Value,
 }
 
 impl Meant {
@@ -54,15 +55,15 @@ impl Meant {
 }
 
 /// One column of a row that was written.
-struct Column<'a> {
-    col: &'a Col,
+pub(super) struct Column<'a> {
+    pub col: &'a Col,
     kind: &'a dyn Type,
     /// What it holds now.
-    current: ValueRef<'a>,
+    pub current: ValueRef<'a>,
     /// The last event that wrote exactly its value.
-    exact: Option<usize>,
+    pub exact: Option<usize>,
     /// The updates after that.
-    updates: Vec<usize>,
+    pub updates: Vec<usize>,
 }
 
 impl Column<'_> {
@@ -73,7 +74,12 @@ impl Column<'_> {
 }
 
 /// Works out what a row's events mean. `since` is the first of them that counts.
-pub(super) fn work_out(s: &Session, batch: &Batch, g: &Group, since: usize) -> Result<Meant> {
+pub(super) fn work_out(
+    s: &Session,
+    batch: &Batch,
+    g: &Group,
+    (since, stamp): (usize, u64),
+) -> Result<Meant> {
     let mut meant = Meant::default();
     let key = key_in(&batch.keys, g.key);
     let Some(row) = rows::read(s, &g.table, &key.to_key())? else { return Ok(meant) };
@@ -86,10 +92,14 @@ pub(super) fn work_out(s: &Session, batch: &Batch, g: &Group, since: usize) -> R
             continue;
         }
         let born = matches!(g.outcome, Outcome::Born { .. });
+        if kind.is_text() && !born {
+            text::wrote(s, batch, g, &column, (at, stamp), &mut meant)?;
+            continue;
+        }
         let before = if born { None } else { parts::state(s, g.table.tid, key, col.id)? };
         let cell = g.clock.as_ref().and_then(|clock| clock.cell(col.id));
         let owns_base = cell.is_some_and(|cell| cell.dot.txn.site == own);
-        let by = Writer { site: &site, owns_base, host: s };
+        let by = Writer { site: &site, owns_base, host: s, stamp };
         if let Some(shown) = one(s, batch, &column, (before, born), &by, &mut meant)? {
             meant.shown.push((at, shown));
         }
@@ -174,7 +184,8 @@ fn one(
     }
     if let (Some(last), false) = (c.updates.last(), born) {
         for event in &c.updates {
-            if let Some(said) = batch.old(*event, c.col.id).and_then(|old| old.said.clone()) {
+            let said = batch.old(*event, c.col.id).and_then(|old| old.said.clone());
+            if let Some(Said::Registers(said)) = said {
                 wrote.add(&mut parts, *event, said);
                 found = None;
             }
@@ -185,6 +196,11 @@ fn one(
         };
         let registers = c.kind.updated(by, &parts, old.as_ref(), c.current)?;
         wrote.add(&mut parts, *last, registers);
+        // From NULL to 0 nothing is added, and yet something was written.
+        if parts.list.is_empty() && c.kind.shows_what_is_written() {
+            meant.whole.push((*last, c.col.id));
+            parts.base = types::stored(c.col.affinity, c.kind.exactly(&parts, c.current));
+        }
     }
     if if kept { c.exact.is_some() } else { !wrote.0.is_empty() } {
         meant.bases.push((c.col.id, parts.base.clone()));
@@ -193,7 +209,19 @@ fn one(
         meant.parts.push(Wrote { event, offset: 0, col: c.col.id, register, val });
     }
     let shown = parts::shown(s, c.kind, c.col, &parts)?;
+    debug_assert!(is_what_was_written(c, &shown), "{} for {:?}", c.kind.name(), c.current);
     Ok((shown.as_ref() != c.current).then_some(shown))
+}
+
+/// Whether a column shows what was written, where its type promises that.
+fn is_what_was_written(c: &Column<'_>, shown: &Value) -> bool {
+    let taken = c.kind.refuses(ValueRef::Null, c.current).is_none();
+    // Sums stop at the ends of INTEGER.
+    let exact = matches!(c.current, ValueRef::Text(_)) && c.kind.shows_what_is_written();
+    if !taken || !exact {
+        return true;
+    }
+    c.kind.exactly(&Parts::default(), c.current) == *shown
 }
 
 /// Writes what was meant.

@@ -10,8 +10,8 @@
 use std::rc::Rc;
 
 use super::omits::Omits;
+use super::session::Said;
 use super::upsert;
-use crate::types::Registers;
 use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
@@ -85,8 +85,8 @@ pub struct Old {
     pub col: u32,
     /// The value.
     pub val: Value,
-    /// The registers that the event was said to write.
-    pub said: Option<Registers>,
+    /// What the event was said to mean.
+    pub said: Option<Said>,
 }
 
 /// A change that a merge wrote, which the log does not list yet.

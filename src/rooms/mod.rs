@@ -25,6 +25,7 @@
 //! | `parts`     | the parts of columns that merge by intent                          |
 //! | `column`    | `crsql_column()`: how a column merges                              |
 //! | `rights`    | who may take how much from a bounded column                        |
+//! | `text`      | open texts, and what editors call                                  |
 //! | `custom`    | the application's own merge functions                              |
 //! | `held`      | changes that wait, and why                                         |
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
@@ -94,5 +95,6 @@ pub mod single;
 pub mod staged;
 pub mod stale;
 pub mod sweep;
+pub mod text;
 pub mod unchecked;
 pub mod upsert;

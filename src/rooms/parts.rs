@@ -10,6 +10,7 @@ use super::feed::HeldChange;
 use super::log::{count, int};
 use super::rows;
 use super::session::Session;
+use super::text;
 use super::unchecked;
 use crate::ground::Stmt;
 use crate::ground::cache::Fixed;
@@ -219,6 +220,7 @@ pub fn drop_row(s: &Session, table: &Table, key: KeyRef<'_>) -> Result<()> {
     if !table.typed {
         return Ok(());
     }
+    text::close(s, table.tid, key);
     let mut stmt = s.cache.fixed(DROP_ROW)?;
     bind_row(&mut stmt, table.tid, key)?;
     stmt.run()
@@ -230,6 +232,7 @@ pub fn forget(s: &Session, tid: u32, col: Option<u32>) -> Result<()> {
         Err(e) if e.code == SQLITE_ERROR => return Ok(()),
         there => drop(there?),
     }
+    s.texts.borrow_mut().clear();
     let of = col.map_or(String::new(), |col| format!(" AND cid = {col}"));
     s.db.exec(&format!("DELETE FROM crsql_parts WHERE tid = {tid}{of}"))
 }
@@ -258,6 +261,7 @@ pub fn reissue(
     if !table.typed {
         return Ok(false);
     }
+    s.texts.borrow_mut().clear();
     let mut stmt = s.cache.fixed(RENAME)?;
     bind_row(&mut stmt, table.tid, key)?;
     stmt.bind_int(3, i64::from(from.site))?;
@@ -305,6 +309,7 @@ pub fn rebased(
 /// Keeps these bases.
 pub fn keep(s: &Session, table: &Table, key: KeyRef<'_>, bases: &[Rebased]) -> Result<()> {
     for new in bases {
+        text::close(s, table.tid, key);
         if let Some(col) = table.cols.get(new.at) {
             put_base(s, table.tid, key, col.id, new.base.as_ref())?;
         }

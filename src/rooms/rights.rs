@@ -10,7 +10,7 @@ use super::log;
 use super::memory::{Op, key_in};
 use super::parts;
 use super::rows;
-use super::session::{Meaning, Session};
+use super::session::{Meaning, Said, Session};
 use crate::ground::catalog::{Col, Table};
 use crate::types::Parts;
 use crate::types::bounded::Bounded;
@@ -25,7 +25,8 @@ use crate::words::vector::hex16;
 /// `olds` is what an update found.
 pub fn keep(s: &Session, table: &Table, olds: &[Before<'_>]) -> Result<()> {
     for (at, col) in table.cols.iter().enumerate() {
-        let Some(bounded) = col.merge.by_intent().and_then(|kind| kind.escrow()) else { continue };
+        let Some(kind) = col.merge.by_intent() else { continue };
+        let Some(bounded) = kind.escrow() else { continue };
         let memory = s.memory.borrow();
         let Some(event) = memory.events.last() else { return Ok(()) };
         let old = olds.iter().find(|old| old.col == col.id).map(|old| old.old);
@@ -36,13 +37,13 @@ pub fn keep(s: &Session, table: &Table, olds: &[Before<'_>]) -> Result<()> {
         let anew = old.is_none() && is_born_anew(&memory, event.tid, key.borrow());
         drop(memory);
         let row = rows::read(s, table, &key)?;
-        let Some(ValueRef::Int(new)) = row.as_ref().map(|row| row.value(at as i32)) else {
-            continue;
-        };
+        let Some(new) = row.as_ref().map(|row| row.value(at as i32)) else { continue };
         let standing = if anew { None } else { stands(s, table, key.borrow(), col, old)? };
         let site = hex16(&s.own_id()?);
         let known = standing.as_ref().map(|(parts, owner)| (parts, owner.as_deref()));
-        if let Some(why) = bounded.forbids(&site, known, new) {
+        if let Some(why) =
+            kind.refuses(ValueRef::Null, new).or_else(|| bounded.forbids(&site, known, new))
+        {
             let text = format!("column {}.{} {why}", table.name, col.name);
             return Err(Error::new(SQLITE_CONSTRAINT, text));
         }
@@ -100,7 +101,7 @@ fn find(
     (table, column): (&str, &str),
     key: ValueRef<'_>,
 ) -> Result<Found> {
-    let (table, at) = column::find(s, call, table, column)?;
+    let (table, at) = column::look(s, call, table, column)?;
     let (name, merge) = match table.cols.get(at) {
         Some(col) => (format!("{}.{}", table.name, col.name), &col.merge),
         None => return Err(Error::refused(format!("{call}: table {} has changed", table.name))),
@@ -158,6 +159,7 @@ pub fn grant(
         ))
     })?;
     s.writing(CALL, || {
+        column::find(s, CALL, names.0, names.1)?;
         let found = find(s, CALL, names, key)?;
         let Some((col, bounded)) = found.bounded() else { return Ok(()) };
         let own = hex16(&s.own_id()?);
@@ -169,7 +171,7 @@ pub fn grant(
         let row = rows::read(s, &found.table, &found.key)?;
         let value = row.as_ref().map_or(Value::Null, |row| row.value(found.at as i32).to_owned());
         drop(row);
-        let meant = Meaning { tid: found.table.tid, col: col.id, said: Some(said) };
+        let meant = Meaning { tid: found.table.tid, col: col.id, said: Said::Registers(said) };
         s.meaning(meant, || {
             rows::update(s, &found.table, &found.key, &[(found.at, value.as_ref())])
         })?;

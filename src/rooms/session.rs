@@ -6,11 +6,13 @@ use std::rc::Rc;
 
 use super::coverage::Known;
 use super::memory::Memory;
+use super::text::Open;
 use crate::ground::cache::{Cache, ENLIST, Fixed};
 use crate::ground::catalog::{Catalog, Table};
 use crate::ground::store::{self, Sites};
 use crate::ground::{Db, Prep};
 use crate::types::Registers;
+use crate::types::text::Splice;
 use crate::words::clock;
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result, SQLITE_ERROR, SQLITE_INTERRUPT};
@@ -42,8 +44,19 @@ pub struct Meaning {
     pub tid: u32,
     /// The column.
     pub col: u32,
-    /// The registers that it writes; None where it means exactly its value.
-    pub said: Option<Registers>,
+    /// What.
+    pub said: Said,
+}
+
+/// What a write means that its values do not tell.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// Exactly its value.
+    Exactly,
+    /// These registers.
+    Registers(Registers),
+    /// This edit of a text.
+    Splice(Splice),
 }
 
 /// One connection.
@@ -82,6 +95,8 @@ pub struct Session {
     pub synchronous: Cell<Option<i64>>,
     /// A merge has turned CHECK constraints off (`unchecked.rs`).
     pub unchecked: Cell<bool>,
+    /// Texts that are open.
+    pub texts: RefCell<Vec<Open>>,
     /// What is meant by the write that runs.
     meaning: RefCell<Option<Meaning>>,
     /// A merge runs: how deep.
@@ -119,6 +134,7 @@ impl Session {
             probed: Cell::new(0),
             synchronous: Cell::new(None),
             unchecked: Cell::new(false),
+            texts: RefCell::default(),
             meaning: RefCell::new(None),
             merging: Cell::new(0),
             own_write: RefCell::default(),
@@ -132,6 +148,7 @@ impl Session {
         self.agreed.set((-1, 0));
         self.guarded.set((-1, 0));
         self.known.borrow_mut().take();
+        self.texts.borrow_mut().clear();
     }
 
     /// The time now, in clock steps, as the host's file system layer tells it.

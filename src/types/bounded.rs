@@ -113,17 +113,17 @@ impl Bounded {
         &self,
         site: &str,
         parts: Option<(&Parts, Option<&str>)>,
-        new: i64,
+        new: ValueRef<'_>,
     ) -> Option<String> {
-        let below = || Some(format!("is bounded and never falls below {}", self.floor));
-        if new < self.floor {
-            return below();
+        let new = whole(new);
+        if new < i128::from(self.floor) {
+            return Some(format!("is bounded and never falls below {}", self.floor));
         }
         let (parts, owner) = parts?;
         let stands = i128::from(self.floor) + self.above(parts);
         let rights = self.rights(parts, owner);
         let own = rights.get(site).copied().unwrap_or(0);
-        let spends = stands - i128::from(new);
+        let spends = stands - new;
         if spends <= 0 || spends <= i128::from(own) {
             return None;
         }
@@ -202,7 +202,7 @@ impl Type for Bounded {
     ) -> Result<Registers> {
         let mut out = Registers::new();
         let added = whole(new) - whole(old);
-        if added == 0 {
+        if added == 0 && matches!(old, ValueRef::Int(_)) {
             return Ok(out);
         }
         if by.owns_base && !self.is_brought(parts) {
@@ -254,7 +254,7 @@ mod tests {
     fn spend(to: &mut Parts, site: &str, n: i64) -> Option<String> {
         let shown = STOCK.shown(&NOBODY, to).unwrap();
         let new = clamped(whole(shown.as_ref()) - i128::from(n));
-        let no = STOCK.forbids(site, Some((to, None)), new);
+        let no = STOCK.forbids(site, Some((to, None)), ValueRef::Int(new));
         if no.is_none() {
             let wrote = STOCK.updated(&writer(site), to, shown.as_ref(), ValueRef::Int(new));
             to.list.extend(wrote.unwrap());

@@ -137,6 +137,10 @@ impl Type for Counter {
         Number::of(old).is_none_or(|n| n.real().is_finite())
     }
 
+    fn shows_what_is_written(&self) -> bool {
+        true
+    }
+
     fn updated(
         &self,
         by: &Writer<'_>,

@@ -126,6 +126,10 @@ impl Type for Map {
         }
     }
 
+    fn shows_what_is_written(&self) -> bool {
+        true
+    }
+
     fn updated(
         &self,
         _: &Writer<'_>,

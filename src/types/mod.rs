@@ -66,6 +66,8 @@ pub struct Writer<'a> {
     pub owns_base: bool,
     /// Its connection.
     pub host: &'a dyn Host,
+    /// The stamp of its transaction.
+    pub stamp: u64,
 }
 
 /// A merging type.
@@ -79,6 +81,11 @@ pub trait Type {
     /// Why an UPDATE cannot be taken, as the rest of a sentence; None where it can.
     fn refuses(&self, old: ValueRef<'_>, new: ValueRef<'_>) -> Option<String>;
 
+    /// Whether it is `text`, whose parts are read when a text is opened and not at every write.
+    fn is_text(&self) -> bool {
+        false
+    }
+
     /// Where a write is only taken as far as this site has rights: those that it holds.
     fn escrow(&self) -> Option<&bounded::Bounded> {
         None
@@ -87,6 +94,12 @@ pub trait Type {
     /// Whether an UPDATE can be read as a change of what it found. Else it means what it writes.
     fn changes(&self, _old: ValueRef<'_>) -> bool {
         true
+    }
+
+    /// Whether a column shows, right after a write, what was written, in its one form. Then a write
+    /// that changes nothing of what the parts say is written as it is.
+    fn shows_what_is_written(&self) -> bool {
+        false
     }
 
     /// The registers that an UPDATE writes which found `old` and left `new`.
@@ -141,6 +154,7 @@ impl Merge {
             ("min", None) => Rc::new(extreme::MIN),
             ("multi", None) => Rc::new(multi::Multi),
             ("set", None) => Rc::new(set::Set),
+            ("text", None) => Rc::new(text::Text),
             _ => return None,
         };
         Some(Merge(Some(found)))
@@ -158,7 +172,7 @@ impl Merge {
 
     /// The names of all types, for sentences.
     pub const NAMES: &str =
-        "lww, counter, gcounter, bounded, max, min, set, map, multi, custom:<function>";
+        "lww, counter, gcounter, bounded, max, min, set, map, multi, text, custom:<function>";
 }
 
 impl std::fmt::Debug for Merge {
@@ -231,7 +245,7 @@ mod testing {
     }
 
     pub fn writer(site: &str) -> Writer<'_> {
-        Writer { site, owns_base: false, host: &NOBODY }
+        Writer { site, owns_base: false, host: &NOBODY, stamp: 2 }
     }
 }
 

@@ -38,6 +38,10 @@ impl Type for Multi {
         false
     }
 
+    fn shows_what_is_written(&self) -> bool {
+        true
+    }
+
     fn updated(
         &self,
         by: &Writer<'_>,

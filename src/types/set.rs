@@ -14,6 +14,7 @@ use super::seen::{BASE, Seen, Together};
 use super::{Host, Parts, Registers, Type, Writer, is_site, json, site_of};
 use crate::words::affinity::Affinity;
 use crate::words::error::Result;
+use crate::words::planted::planted;
 use crate::words::value::{Value, ValueRef};
 
 /// An element of more bytes is refused.
@@ -96,7 +97,9 @@ impl Known {
             own.writes = own.writes.max(all.replaced(&site)) + 1;
         } else {
             own.replaced = all.all();
-            own.replaced.insert(BASE, 1);
+            if !planted!("set-keeps-its-base") {
+                own.replaced.insert(BASE, 1);
+            }
         }
         Some((format!("{}{THEN}{element}", by.site), own.to_value()))
     }
@@ -122,6 +125,10 @@ impl Type for Set {
             }
             Some(_) => None,
         }
+    }
+
+    fn shows_what_is_written(&self) -> bool {
+        true
     }
 
     fn updated(

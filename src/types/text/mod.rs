@@ -37,8 +37,9 @@ pub use chunk::RUNS_MAX;
 pub use difference::difference;
 pub use document::{Document, SPLICES_MAX};
 
-use super::Parts;
+use super::{Host, Parts, Registers, Type, Writer, site_of};
 use crate::words::affinity::Affinity;
+use crate::words::error::{Error, Result};
 use crate::words::value::{Value, ValueRef};
 use chunk::Chunk;
 use names::Register;
@@ -70,7 +71,7 @@ pub fn text_of(value: ValueRef<'_>) -> &str {
 }
 
 /// Whether a column of this affinity can be one; else what it needs.
-pub fn fits(affinity: Affinity) -> Result<(), &'static str> {
+fn fits(affinity: Affinity) -> std::result::Result<(), &'static str> {
     match affinity {
         Affinity::Text | Affinity::Blob | Affinity::Any => Ok(()),
         _ => Err("a column of text, and stores texts of digits as numbers"),
@@ -78,7 +79,7 @@ pub fn fits(affinity: Affinity) -> Result<(), &'static str> {
 }
 
 /// Why an UPDATE cannot be taken, as the rest of a sentence.
-pub fn refuses(new: ValueRef<'_>) -> Option<String> {
+fn refuses(new: ValueRef<'_>) -> Option<String> {
     match new {
         ValueRef::Null => None,
         ValueRef::Text(bytes) if bytes.len() > TEXT_MAX_BYTES => {
@@ -94,12 +95,12 @@ pub fn refuses(new: ValueRef<'_>) -> Option<String> {
 }
 
 /// Whether anybody edited it: without a chunk the base is shown as it is.
-fn edited(parts: &Parts) -> bool {
+pub fn edited(parts: &Parts) -> bool {
     parts.list.keys().any(|name| matches!(names::register(name), Some(Register::Chunk(..))))
 }
 
 /// What the column shows.
-pub fn shown(parts: &Parts) -> Value {
+fn shown(parts: &Parts) -> Value {
     at(parts, u64::MAX)
 }
 
@@ -115,7 +116,7 @@ pub fn at(parts: &Parts, stamp: u64) -> Value {
 }
 
 /// Whether a register of this name can have this value. Strangers send both.
-pub fn accepts(register: &str, value: ValueRef<'_>) -> bool {
+fn accepts(register: &str, value: ValueRef<'_>) -> bool {
     match (names::register(register), value) {
         (Some(Register::Genesis), ValueRef::Text(bytes)) => {
             let fits = !bytes.is_empty() && bytes.len() <= TEXT_MAX_BYTES;
@@ -128,5 +129,51 @@ pub fn accepts(register: &str, value: ValueRef<'_>) -> bool {
             bytes.len() <= CHUNK_MAX_BYTES && Chunk::decode(bytes, own).is_ok_and(canonical)
         }
         _ => false,
+    }
+}
+
+/// `text`
+pub struct Text;
+
+impl Type for Text {
+    fn name(&self) -> String {
+        "text".to_owned()
+    }
+
+    fn fits(&self, affinity: Affinity) -> std::result::Result<(), &'static str> {
+        fits(affinity)
+    }
+
+    fn refuses(&self, _: ValueRef<'_>, new: ValueRef<'_>) -> Option<String> {
+        refuses(new)
+    }
+
+    fn is_text(&self) -> bool {
+        true
+    }
+
+    fn shows_what_is_written(&self) -> bool {
+        true
+    }
+
+    fn updated(
+        &self,
+        by: &Writer<'_>,
+        parts: &Parts,
+        _: ValueRef<'_>,
+        new: ValueRef<'_>,
+    ) -> Result<Registers> {
+        let site = site_of(by.site).ok_or_else(|| Error::corrupt("a writer has no site"))?;
+        let mut document = Document::new(parts, &site)?;
+        let splices = difference(document.text(), text_of(new));
+        document.write(by.stamp, &splices)
+    }
+
+    fn shown(&self, _: &dyn Host, parts: &Parts) -> Result<Value> {
+        Ok(shown(parts))
+    }
+
+    fn accepts(&self, register: &str, value: ValueRef<'_>) -> bool {
+        accepts(register, value)
     }
 }
