@@ -126,7 +126,7 @@ fn world(n: u64) -> World {
 }
 
 /// How columns merge. SQLite's own max() stands for a function of the application.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 17] = [
     "counter",
     "counter",
     "counter",
@@ -141,6 +141,9 @@ const KINDS: [&str; 14] = [
     "multi",
     "bounded",
     "custom:max",
+    "text",
+    "text",
+    "text",
 ];
 
 /// Chooses how some columns merge.
@@ -155,8 +158,8 @@ fn types(rng: &mut Rng, t: &mut Table) {
             let fits = match kind {
                 "counter" | "gcounter" => !of(&["TEXT"]),
                 "bounded" => !of(&["TEXT", "REAL"]) && (c.strict.is_none() || !of(&["BLOB"])),
-                "set" | "map" => {
-                    !of(&["INTEGER", "REAL"]) && (c.strict.is_none() || !of(&["BLOB"]))
+                "set" | "map" | "text" => {
+                    !of(&["INTEGER", "REAL", "NUMERIC"]) && (c.strict.is_none() || !of(&["BLOB"]))
                 }
                 _ => true,
             };

@@ -154,6 +154,15 @@ impl Domain {
 }
 
 impl Column {
+    /// A text: a new one, or what stands with something done to it.
+    fn words(&self, rng: &mut Rng) -> String {
+        let word = (*rng.pick(&["one", "two ", "three é", "🐘", " "])).to_owned();
+        match rng.below(5) {
+            0 | 1 => text(&format!("{word} and {}", rng.below(100))),
+            _ => text(&word.repeat(1 + rng.below(5))),
+        }
+    }
+
     /// A value that the column may be given.
     pub fn value(&self, rng: &mut Rng) -> String {
         if let Some(kind) = self.strict {
@@ -163,6 +172,7 @@ impl Column {
             match kind {
                 "set" => return text(&set(rng)),
                 "map" => return text(&map(rng, 2)),
+                "text" => return self.words(rng),
                 "bounded" => return rng.below(20).to_string(),
                 _ => {}
             }
