@@ -8,7 +8,7 @@ use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
     alter, apply, automigrate, capture, column, config, coverage, digest, enable, export, identity,
-    ordered,
+    ordered, policy,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -37,6 +37,7 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_automigrate", &[1, 2], ON_REQUEST, automigrate),
     ("crsql_column", &[3], ON_REQUEST, column_merges),
     ("crsql_counter_set", &[4], ON_REQUEST, counter_set),
+    ("crsql_row_policy", &[1, 2], ON_REQUEST, row_policy),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -118,6 +119,16 @@ fn column_merges(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<(
 fn counter_set(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
     let text = |i| text("crsql_counter_set", args, i);
     column::counter_set(s, text(0)?, args.get(1), text(2)?, args.get(3))?;
+    done(out)
+}
+
+fn row_policy(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let text = |i| text("crsql_row_policy", args, i);
+    if args.len() == 1 {
+        out.text(policy::told(s, text(0)?)?);
+        return Ok(());
+    }
+    policy::declare(s, text(0)?, text(1)?)?;
     done(out)
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::memory::{Bits, Event, KeyAt, Memory, Old, Op};
 use super::session::Session;
-use super::upsert;
+use super::{policy, upsert};
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
 use crate::ground::{Args, Out, Prep};
@@ -27,7 +27,8 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let table = begin(s, args)?;
-    push(s, &table, args, 2, Op::Insert)
+    push(s, &table, args, 2, Op::Insert)?;
+    policy::inserted(s, &table)
 }
 
 /// `crsql_internal_delete(tid, shape, old key ...)`
@@ -36,6 +37,7 @@ pub fn delete(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let table = begin(s, args)?;
+    policy::deleted(s, &table)?;
     push(s, &table, args, 2, Op::Delete)
 }
 
@@ -71,6 +73,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let moved =
         (0..keys).any(|k| canonical_key(args.get(3 + k)) != canonical_key(args.get(3 + keys + k)));
     if moved {
+        policy::moved(&table)?;
         if !planted!("old-key-forgotten") {
             push(s, &table, args, 3, Op::Delete)?;
         }
@@ -153,6 +156,7 @@ pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<(
     let same =
         (0..keys).all(|k| canonical_key(args.get(3 + k)) == canonical_key(args.get(3 + keys + k)));
     if !same {
+        policy::moved(&table)?;
         push(s, &table, args, 3, Op::Delete)?;
         return push(s, &table, args, 3 + keys, Op::Insert);
     }

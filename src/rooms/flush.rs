@@ -9,7 +9,7 @@ use super::intent::{self, Meant};
 use super::log::{self, Head, Record, Writer};
 use super::memory::{Event, Given, KeyAt, Memory, Old, Op, Touch, key_in};
 use super::session::Session;
-use super::{alter, hand, parts, stale, sweep};
+use super::{alter, hand, parts, policy, revive, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
@@ -44,7 +44,7 @@ pub(super) struct Group {
     /// Indices of its events.
     pub events: Vec<u32>,
     pub known: bool,
-    clock: Option<RowClock>,
+    pub clock: Option<RowClock>,
     pub outcome: Outcome,
     /// What its events mean beside its cells.
     pub meant: Meant,
@@ -156,6 +156,7 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
         seq += span;
     }
     let txn = Txn { site: head.own, version: given.version };
+    let seen = revive::last_seen(s, &batch.keys, &groups)?;
     for g in &groups {
         if !write_clock(s, batch, g, txn, &seqs)? {
             if unknown {
@@ -168,6 +169,7 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
         }
     }
     let parts = write_log(s, &head, given, writer)?;
+    revive::name(s, txn, &seen)?;
     let mut memory = s.memory.borrow_mut();
     memory.overwrote |= groups.iter().any(|g| g.known && g.outcome != Outcome::Nothing);
     memory.next_seq = seq;
@@ -288,6 +290,7 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, spans: &mut [u64]) -> Resul
                 if replaced_at_once(batch, g, n) {
                     continue;
                 }
+                policy::flushed(&g.table, event)?;
                 // The death of a row that was born in here is nobody's concern.
                 died |= was_there;
                 alive = false;

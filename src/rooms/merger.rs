@@ -13,6 +13,8 @@ use super::held::{self, Whole};
 use super::identity;
 use super::log;
 use super::parts;
+use super::policy;
+use super::revive;
 use super::rows::{self, Written};
 use super::session::Session;
 use super::unchecked;
@@ -23,6 +25,7 @@ use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::merge::{self, Rule, Write};
 use crate::words::planted::planted;
+use crate::words::policy::Policy;
 use crate::words::rowclock::{Cell, RowClock};
 use crate::words::value::ValueRef;
 
@@ -60,6 +63,8 @@ pub struct Incoming<'a> {
     pub sentinel: Option<u64>,
     /// The cells, by place.
     pub cells: &'a [InCell<'a>],
+    /// What its site had newly seen, as far as it came with it.
+    pub deps: Option<&'a [u8]>,
     /// Who sent it.
     pub peer: Option<SiteId>,
 }
@@ -121,7 +126,11 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
     }
     match clock {
         Some(clock) if inc.cl == local => out.add(merge_cells(s, inc, clock, &fit, sink)?),
-        clock => out.add(merge_life(s, inc, clock.as_ref(), &fit, sink)?),
+        clock => {
+            let own = revive::own_writes(s, inc, clock.as_ref())?;
+            out.add(merge_life(s, inc, clock.as_ref(), &fit, sink)?);
+            revive::carry(s, inc, own)?;
+        }
     }
     Ok(out)
 }
@@ -160,6 +169,19 @@ fn merge_dead(
     let dot = Dot { txn: inc.txn, seq };
     if let Some(c) = clock.filter(|c| c.cl == inc.cl) {
         return merge_sentinel(s, inc, c.clone(), dot, sink);
+    }
+    match inc.table.policy {
+        Policy::GrowOnly if clock.is_none_or(RowClock::alive) => {
+            return hold_row(s, inc, &[], &policy::reason(inc.table));
+        }
+        Policy::UpdateWins => {
+            if let Some(clock) = clock.filter(|c| c.alive())
+                && revive::revived(s, inc, clock)?
+            {
+                return Ok(Outcome { applied: 1, stale: 1, ..Outcome::default() });
+            }
+        }
+        Policy::DeleteWins | Policy::GrowOnly => {}
     }
     if clock.is_some_and(RowClock::alive) && !planted!("row-outlives-its-clock") {
         let done = s.merging(|| rows::delete(s, inc.table, inc.key));

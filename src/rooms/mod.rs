@@ -24,6 +24,8 @@
 //! | `arrive`    | a part that arrives meets what stands                              |
 //! | `parts`     | the parts of columns that merge by intent                          |
 //! | `column`    | `crsql_column()`: how a column merges                              |
+//! | `policy`    | `crsql_row_policy()`; rows of tables that only grow stay           |
+//! | `revive`    | rows that live on where a delete did not know of an update         |
 //! | `held`      | changes that wait, and why                                         |
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
@@ -80,8 +82,10 @@ pub mod omits;
 pub mod ordered;
 pub mod parts;
 pub mod peers;
+pub mod policy;
 pub mod rebuilt;
 pub mod report;
+pub mod revive;
 pub mod rows;
 pub mod rowwise;
 pub mod scan;

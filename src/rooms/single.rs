@@ -68,6 +68,7 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
         stamp: record,
         sentinel: sentinel.then_some(c.seq),
         cells: &cells,
+        deps: None,
         peer: peer.copied(),
     };
     let mut sink = |key: &Key, seq: u64, span: u64| {
