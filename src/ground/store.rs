@@ -135,8 +135,8 @@ pub fn install_parts(db: Db) -> Result<()> {
     db.exec(PARTS)
 }
 
-/// Whether this file has a place for what becomes of the rows of tables. Files that were made before
-/// there were policies have none, and are as sound without: all their tables have the default.
+/// Whether this file has a place for what becomes of the rows of tables. Files that were made
+/// before there were policies have none, and are as sound without: all have the default.
 pub fn keeps_policies(db: Db) -> Result<bool> {
     match db.table_column("crsql_tables", "policy") {
         Ok(_) => Ok(true),

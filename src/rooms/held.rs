@@ -2,10 +2,10 @@
 //! in the feed, and tried again when the schema or the clock allows.
 //!
 //! Holding is per cell and keeps the winner only, by the one merge law; but what waits for its
-//! clock takes nobody's place, for it may wait for ever: there each stamp has a place of its own; and
-//! a delete that a table does not take (`policy.rs`) has one apart from its row, which lives on. A
-//! held creation holds its row: as long as a held change of the row has a greater causal length
-//! than the row has here, later changes of that row join it.
+//! clock takes nobody's place, for it may wait for ever: there each stamp has a place of its own;
+//! and a delete that a table does not take (`policy.rs`) has one apart from its row, which lives
+//! on. A held creation holds its row: as long as a held change of the row has a greater causal
+//! length than the row has here, later changes of that row join it.
 
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
-//! `crsql_row_policy()`: what becomes of whole rows of a table. Delete-wins is what the merge law does
-//! by itself; update-wins is in `revive.rs`. Of a table that only grows, statements that remove a row
-//! are refused here, and deletes that arrive wait in `held.rs`.
+//! `crsql_row_policy()`: what becomes of whole rows of a table. Delete-wins is what the merge law
+//! does by itself; update-wins is in `revive.rs`. Of a table that only grows, statements that
+//! remove a row are refused here, and deletes that arrive wait in `held.rs`.
 //!
 //! With recursive_triggers on, a REPLACE fires the delete trigger before its insert, and nothing
 //! tells the two apart at that moment. So where there may be a REPLACE, the delete is let through,

@@ -6,14 +6,14 @@
 //! that they had, so that two who write one row again agree cell by cell on what is the latest.
 //!
 //! - **What a delete had heard of** its transaction tells: by its deps and those of its site's
-//!   transactions before it. The deps of a delete also name what stood in the row when it died, so
-//!   that it is known what somebody saw to whom rows came one by one.
-//! - **Row by row** nobody tells, and the stamps decide: what was written later than the delete, the
-//!   delete cannot have known. Where not even its stamp was told, the delete is taken.
-//! - **A new life may come before its delete**: from somebody else who wrote the row again. Then what
-//!   was written here goes into that life too, cell by cell, where it is the latest.
-//! - **Only an update counts.** What was written again is judged by the update that it repeats; rows
-//!   that are older than replication are nobody's update.
+//!   transactions before it. The deps of a delete also name what stood in the row when it died,
+//!   so that it is known what somebody saw to whom rows came one by one.
+//! - **Row by row** nobody tells, and the stamps decide: what was written later than the delete,
+//!   the delete cannot have known. Where not even its stamp was told, the delete is taken.
+//! - **A new life may come before its delete**: from somebody else who wrote the row again. Then
+//!   what was written here goes into that life too, cell by cell, where it is the latest.
+//! - **Only an update counts.** What was written again is judged by the update that it repeats;
+//!   rows that are older than replication are nobody's update.
 
 use super::flush::{Group, Outcome};
 use super::hand;
