@@ -38,7 +38,8 @@ CREATE TABLE crsql_tables(
   former TEXT NOT NULL DEFAULT '[]',  -- names it had before: JSON
   shape INTEGER NOT NULL,             -- counts the changes of its columns
   dropped INTEGER,                    -- since when, in clock steps
-  snapshot BLOB                       -- what was found of it at some schema_version
+  snapshot BLOB,                      -- what was found of it at some schema_version
+  policy TEXT NOT NULL DEFAULT 'delete-wins' -- what becomes of its rows
 );
 CREATE TABLE crsql_register(
   tid INTEGER NOT NULL,
@@ -110,7 +111,8 @@ CREATE TABLE crsql_held(
   reason TEXT NOT NULL,
   held_at TEXT NOT NULL,              -- UTC
   peer BLOB,                          -- who sent it, where known
-  ahead INTEGER NOT NULL DEFAULT 0,   -- the stamp that it waits for; 0 where it waits for another thing
+  ahead INTEGER NOT NULL DEFAULT 0,   -- the stamp that it waits for; 0 where it waits for another thing;
+                                      -- -1 a delete of a row that stays
   PRIMARY KEY("table", pk, cid, ahead),
   -- An index by transaction. CREATE INDEX would make SQLite prepare every statement anew.
   UNIQUE(site_id, db_version, seq, "table", pk, cid, ahead)

@@ -141,6 +141,10 @@ fn a_column_of_several_values_keeps_all_that_nobody_has_seen() {
     run(&c, "UPDATE t SET v = 'both seen'");
     exchange(&[&a, &b, &c]);
     assert_eq!(values(&a), "both seen|1");
+    // Of two updates in one transaction the second wrote no cell.
+    run(&a, "BEGIN; UPDATE t SET v = 'x'; UPDATE t SET v = 'y'; COMMIT");
+    exchange(&[&a, &b, &c]);
+    assert_eq!((v(&c), values(&c)), ("y".into(), "y|1".into()));
     let text = error(&a, "SELECT * FROM crsql_values('t', 1, 'n')");
     assert!(text.contains("t.n merges as lww, which keeps one value"), "{text}");
     assert!(error(&a, "SELECT * FROM crsql_values('t')").contains("needs what to show"));

@@ -20,6 +20,7 @@ mod migrate;
 mod model;
 mod plan;
 mod planted;
+mod policy;
 mod replica;
 mod rng;
 mod shape;

@@ -76,6 +76,7 @@ fn world(n: u64) -> World {
     let mut setup = Vec::new();
     // What merges how leaves the rest of the world as it is.
     let mut typing = Rng::new(n ^ 0x7e5_0000_0000);
+    let mut ruling = Rng::new(n ^ 0x901_0000_0000);
     if rng.one_in(4) {
         setup.push("CREATE TABLE armed(n)".to_owned());
         for t in &mut tables {
@@ -96,6 +97,9 @@ fn world(n: u64) -> World {
         }
         setup.push(format!("SELECT crsql_as_crr({})", literal(&t.name)));
         types(&mut typing, t);
+        if ruling.one_in(3) {
+            t.policy = Some(*ruling.pick(&["update-wins", "update-wins", "grow-only"]));
+        }
         setup.extend(t.merges());
     }
     let page = rng.pick(&["1024", "1024", "4096", "512", "8192"]);

@@ -33,6 +33,8 @@ pub struct Table {
     pub triggers: Vec<String>,
     /// The key is the rowid.
     pub rowid: bool,
+    /// What becomes of its rows, where a delete does not win.
+    pub policy: Option<&'static str>,
 }
 
 /// Where the values of a key column come from. All are small, so that writes meet.
@@ -257,20 +259,23 @@ impl Table {
             (false, true) => " STRICT",
             (false, false) => "",
         };
-        let triggers = Vec::new();
+        let (triggers, policy) = (Vec::new(), None);
         let mut table =
-            Table { name, keys, columns, key_ddl, key_at, check, options, triggers, rowid };
+            Table { name, keys, columns, key_ddl, key_at, check, options, triggers, rowid, policy };
         table.triggers = table.triggers(rng);
         table
     }
 
-    /// What says how its columns merge.
+    /// What says how its columns merge, and what becomes of its rows.
     pub fn merges(&self) -> Vec<String> {
         let said = |c: &Column| {
             let (table, column) = (literal(&self.name), literal(&c.name));
             Some(format!("SELECT crsql_column({table}, {column}, '{}')", c.merge?))
         };
-        self.columns.iter().filter_map(said).collect()
+        let policy = self
+            .policy
+            .map(|policy| format!("SELECT crsql_row_policy({}, '{policy}')", literal(&self.name)));
+        self.columns.iter().filter_map(said).chain(policy).collect()
     }
 
     /// What makes it.

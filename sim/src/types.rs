@@ -28,7 +28,7 @@ pub fn renamed(cid: &str, to: &str) -> String {
 }
 
 /// The texts between quotes in a statement.
-fn texts(sql: &str) -> Vec<String> {
+pub fn texts(sql: &str) -> Vec<String> {
     let (mut out, mut open) = (Vec::<String>::new(), false);
     let mut chars = sql.chars().peekable();
     while let Some(c) = chars.next() {

@@ -7,6 +7,7 @@ use crate::exchange::{APPLY, VECTOR, answer, any_held, insert_rows, own_version}
 use crate::host::{self, Answer, Failed, ask};
 use crate::migrate::{Effect, forward};
 use crate::model::{self, Model, Tables};
+use crate::policy;
 use crate::replica::{self, Mail, Replica, dump, seen};
 use crate::rng::Rng;
 use crate::shape::ARM;
@@ -33,6 +34,8 @@ pub struct World<'a> {
     pub tell: bool,
     /// How columns merge, by the names of the beginning.
     types: Types,
+    /// What becomes of rows, by the names of the beginning.
+    policies: Types,
 }
 
 /// What is wrong, as a sentence.
@@ -50,6 +53,7 @@ impl<'a> World<'a> {
             rng: Rng::new(!case.seed),
             digest: String::new(),
             types: types::declared(case),
+            policies: policy::declared(case),
             tell: std::env::var_os("CRSQL_SIM_TELL").is_some(),
         };
         for ((site, version), changes) in std::mem::take(&mut world.model.log) {
@@ -317,6 +321,14 @@ impl<'a> World<'a> {
         let rows = || wrote.then(|| dump(db, &r.shapes)).transpose();
         let found = own_version(db).and_then(|version| Ok((version, rows()?, any_held(db)?)));
         let Ok((version, tables, held)) = found else { return Ok(()) };
+        if version != r.version && policy::revives(&self.policies) && !self.case.is_forked() {
+            // What it wrote again is looked at as if an application had written it.
+            r.blind = true;
+            return self.observe(at);
+        }
+        let kept = tables.as_ref().map_or(Ok(()), |tables| self.kept(at, tables));
+        kept.map_err(|e| format!("replica {at}: {e}"))?;
+        let r = &mut self.replicas[at];
         if version != r.version && self.case.is_forked() {
             r.blind = true;
         } else if version != r.version && !r.blind {
@@ -370,7 +382,9 @@ impl<'a> World<'a> {
             return Err(format!("replica {at} goes back from version {} to {version}", r.version));
         }
         let told: Vec<model::Change> = changes.values().flatten().cloned().collect();
-        self.compare(at, version, &tables, &told).map_err(|e| format!("replica {at}: {e}"))?;
+        let looked =
+            self.compare(at, version, &tables, &told).and_then(|()| self.kept(at, &tables));
+        looked.map_err(|e| format!("replica {at}: {e}"))?;
         let r = &mut self.replicas[at];
         for (version, changes) in changes {
             // What a clock that is behind leaves out, it may have seen and not have.
@@ -414,6 +428,17 @@ impl<'a> World<'a> {
             true => Err("rows changed and no version tells".into()),
             false => Ok(()),
         }
+    }
+
+    /// No row leaves a table that only grows, but where a file goes back to what it was.
+    fn kept(&self, at: usize, tables: &Tables) -> Verdict<()> {
+        let (r, case) = (&self.replicas[at], self.case);
+        let back = case.steps.iter().any(|s| matches!(s, Step::Power { .. }));
+        let anew = case.migrations.iter().any(|m| matches!(m.effect, Effect::Anew(_)));
+        if back || anew || case.is_forked() {
+            return Ok(());
+        }
+        policy::kept((&r.tables, tables), &self.policies, (&case.migrations, r.level))
     }
 
     /// Where clocks go wrong, and no other forks are looked for.

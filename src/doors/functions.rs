@@ -8,7 +8,8 @@ use super::merging;
 use crate::ground::{Args, Db, FnFlags, Out};
 use crate::rooms::session::Session;
 use crate::rooms::{
-    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity, ordered,
+    alter, apply, automigrate, capture, config, coverage, digest, enable, export, identity,
+    ordered, policy,
 };
 use crate::words::changeset;
 use crate::words::error::{Error, Result};
@@ -43,6 +44,7 @@ const FUNCTIONS: &[(&str, &[i32], u32, F)] = &[
     ("crsql_text_anchor", &[4, 5], ON_REQUEST, merging::text_anchor),
     ("crsql_text_position", &[4], ON_REQUEST, merging::text_position),
     ("crsql_text_at", &[4], ON_REQUEST, merging::text_at),
+    ("crsql_row_policy", &[1, 2], ON_REQUEST, row_policy),
     ("crsql_site_id", &[0], ANYWHERE, site_id),
     ("crsql_db_version", &[0], ANYWHERE, db_version),
     ("crsql_next_db_version", &[0, 1], ANYWHERE, next_db_version),
@@ -113,6 +115,16 @@ fn automigrate(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
     automigrate::run(s, schema, cleanup)?;
     out.text("migration complete");
     Ok(())
+}
+
+fn row_policy(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()> {
+    let text = |i| text("crsql_row_policy", args, i);
+    if args.len() == 1 {
+        out.text(policy::told(s, text(0)?)?);
+        return Ok(());
+    }
+    policy::declare(s, text(0)?, text(1)?)?;
+    done(out)
 }
 
 fn site_id(s: &Rc<Session>, _: Args<'_>, out: &mut Out<'_>) -> Result<()> {

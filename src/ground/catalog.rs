@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::cache::{Cache, Fixed};
 use super::names::Names;
-use super::register::{follow, join, registered, rename, with_former};
+use super::register::{follow, join, policy, registered, rename, with_former};
 pub use super::register::{json_names, table_id};
 use super::shape;
 use super::{Db, snapshot, store, triggers};
@@ -20,6 +20,7 @@ use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::Result;
 use crate::words::key::KeyKind;
+use crate::words::policy::Policy;
 
 const TABLE: Fixed = Fixed(20, "SELECT snapshot, shape, dropped FROM crsql_tables WHERE tid = ?1");
 const NAMED: Fixed = Fixed(26, "SELECT name, former FROM crsql_tables WHERE tid = ?1");
@@ -96,6 +97,8 @@ pub struct Table {
     pub next_id: u32,
     /// There are columns that merge by more than the last write.
     pub typed: bool,
+    /// What becomes of its rows.
+    pub policy: Policy,
 }
 
 impl Table {
@@ -293,6 +296,7 @@ impl Catalog {
         }
         let mut table = join(tid, shape, found, columns);
         table.former = with_former(former, &name, &table.name);
+        table.policy = policy(cache, tid)?;
         let table = Rc::new(table);
         self.found.borrow_mut().push((version, Rc::clone(&table)));
         Ok(Some(table))

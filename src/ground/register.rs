@@ -3,16 +3,20 @@
 use super::cache::{Cache, Fixed};
 use super::catalog::{Col, KeyCol, Table};
 use super::shape::{Column, Shape};
+use super::store;
 use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
+use crate::words::policy::Policy;
 
 const COLUMNS: Fixed = Fixed(
     21,
     "SELECT cid, name, former, watched, dropped, merge FROM crsql_register WHERE tid = ?1
      ORDER BY cid",
 );
+
+const POLICY: Fixed = Fixed(27, "SELECT policy FROM crsql_tables WHERE tid = ?1");
 
 /// The id of a table or column as our tables hold it. They count from 0 and never come this far.
 pub fn table_id(i: i64) -> Result<u32> {
@@ -63,6 +67,22 @@ fn merge(name: &str) -> Result<Merge> {
         Error::refused(format!(
             "a column of this file merges as {name}, which this crsql does not know; load a newer \
              crsql"
+        ))
+    })
+}
+
+/// What becomes of the rows of a table. Files that are older than policies keep none.
+pub(super) fn policy(cache: &Cache, tid: u32) -> Result<Policy> {
+    if !store::keeps_policies(cache.db())? {
+        return Ok(Policy::default());
+    }
+    let mut stmt = cache.fixed(POLICY)?;
+    stmt.bind_int(1, i64::from(tid))?;
+    let name = if stmt.step()? { stmt.string(0) } else { String::new() };
+    Policy::named(&name).ok_or_else(|| {
+        Error::refused(format!(
+            "a table of this file has the policy {name}, which this crsql does not know; load a \
+             newer crsql"
         ))
     })
 }
@@ -138,6 +158,7 @@ pub(super) fn join(tid: u32, shape: u32, found: Shape, columns: Vec<Registered>)
         gone,
         next_id,
         typed,
+        policy: Policy::default(),
     }
 }
 

@@ -3,8 +3,8 @@
 //! `schema_version` at which it was taken and no other.
 //!
 //! ```text
-//! signed schema_version, name, names it had before, u8 flags (1 the key is the rowid, 2 STRICT),
-//! varint next column id, keys, columns, watched column ids
+//! signed schema_version, name, names it had before, u8 flags (1 the key is the rowid, 2 STRICT,
+//! 4 update-wins, 8 grow-only), varint next column id, keys, columns, watched column ids
 //! key     name, the name of its affinity
 //! column  varint id, name, names it had before, declared type, u8 NOT NULL, defaults (none or
 //!         one), how it merges (nothing for the last write)
@@ -18,12 +18,15 @@ use crate::types::Merge;
 use crate::words::affinity::Affinity;
 use crate::words::error::{Error, Result};
 use crate::words::key::KeyKind;
+use crate::words::policy::Policy;
 use crate::words::wire::{Reader, put_bytes, put_signed, put_varint};
 
 const SAVE: Fixed = Fixed(25, "UPDATE crsql_tables SET snapshot = ?2 WHERE tid = ?1");
 
 const ROWID: u8 = 1;
 const STRICT: u8 = 2;
+const UPDATE_WINS: u8 = 4;
+const GROW_ONLY: u8 = 8;
 
 /// Keeps what was found of a table at this `schema_version`. A table that has yet to be reconciled
 /// is left out.
@@ -43,7 +46,12 @@ fn encode(t: &Table, version: i64) -> Vec<u8> {
     put_name(&mut out, &t.name);
     put_list(&mut out, &t.former, |out, f| put_name(out, f));
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-    out.push(flag(t.kind == KeyKind::Int, ROWID) | flag(t.strict, STRICT));
+    out.push(
+        flag(t.kind == KeyKind::Int, ROWID)
+            | flag(t.strict, STRICT)
+            | flag(t.policy == Policy::UpdateWins, UPDATE_WINS)
+            | flag(t.policy == Policy::GrowOnly, GROW_ONLY),
+    );
     put_varint(&mut out, u64::from(t.next_id));
     put_list(&mut out, &t.keys, |out, k| {
         put_name(out, &k.name);
@@ -100,6 +108,11 @@ fn table(r: &mut Reader<'_>, tid: u32, shape: u32) -> Result<Table> {
         watched: list(r, id)?,
         stale: false,
         gone: Vec::new(),
+        policy: match flags & (UPDATE_WINS | GROW_ONLY) {
+            UPDATE_WINS => Policy::UpdateWins,
+            GROW_ONLY => Policy::GrowOnly,
+            _ => Policy::DeleteWins,
+        },
     })
 }
 
@@ -169,6 +182,7 @@ mod tests {
             gone,
             next_id,
             typed: true,
+            policy: Policy::GrowOnly,
         };
         let bytes = encode(&table, 12);
         let back = decode(&bytes, 7, 9, 12).unwrap();

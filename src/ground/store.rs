@@ -135,6 +135,21 @@ pub fn install_parts(db: Db) -> Result<()> {
     db.exec(PARTS)
 }
 
+/// Whether this file has a place for what becomes of the rows of tables. Files that were made
+/// before there were policies have none, and are as sound without: all have the default.
+pub fn keeps_policies(db: Db) -> Result<bool> {
+    match db.table_column("crsql_tables", "policy") {
+        Ok(_) => Ok(true),
+        Err(e) if e.code == SQLITE_ERROR => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes that place, where it is not there. SQLite prepares every statement anew after it.
+pub fn keep_policies(db: Db) -> Result<()> {
+    db.exec("ALTER TABLE main.crsql_tables ADD COLUMN policy TEXT NOT NULL DEFAULT 'delete-wins'")
+}
+
 /// 16 random bytes with the marks of a version 4 UUID.
 pub fn random_site(db: Db) -> SiteId {
     let mut site = [0u8; 16];

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::session::Session;
-use super::{enable, flush, held, omits, ordered, parts, rebuilt};
+use super::{enable, flush, held, omits, ordered, parts, policy, rebuilt};
 use crate::ground::catalog::{self, Seen, Table, clock_table};
 use crate::ground::quote::ident;
 use crate::ground::shape;
@@ -398,6 +398,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         let table = s.table(table.tid)?;
         rebuilt::backfill_columns(s, &table, &added)?;
         if rebuilt {
+            rebuilt::refuse_lost(s, &table)?;
             rebuilt::reconcile_rows(s, &table)?;
         }
         ordered::come_back(s, &table)?;
@@ -416,7 +417,8 @@ fn begin_again(s: &Rc<Session>, table: &Table) -> Result<()> {
     ordered::come_back(s, table)?;
     reconcile(s)?;
     drop_clocks(s)?;
-    settle_schema(s)
+    settle_schema(s)?;
+    policy::declare(s, &table.name, table.policy.name())
 }
 
 /// The table under this name: one whose stand-in triggers followed it, or else the register's.

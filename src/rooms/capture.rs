@@ -8,9 +8,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::memory::{Bits, Event, KeyAt, Memory, Old, Op};
-use super::rights;
 use super::session::{Meaning, Said, Session};
-use super::upsert;
+use super::{policy, rights, upsert};
 use crate::ground::catalog::Table;
 use crate::ground::quote::ident;
 use crate::ground::{Args, Out, Prep};
@@ -29,7 +28,10 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     }
     let table = begin(s, args)?;
     push(s, &table, args, 2, Op::Insert)?;
-    if table.typed { rights::keep(s, &table, &[]) } else { Ok(()) }
+    if table.typed {
+        rights::keep(s, &table, &[])?;
+    }
+    policy::inserted(s, &table)
 }
 
 /// `crsql_internal_delete(tid, shape, old key ...)`
@@ -38,6 +40,7 @@ pub fn delete(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         return Ok(());
     }
     let table = begin(s, args)?;
+    policy::deleted(s, &table)?;
     push(s, &table, args, 2, Op::Delete)
 }
 
@@ -73,6 +76,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let moved =
         (0..keys).any(|k| canonical_key(args.get(3 + k)) != canonical_key(args.get(3 + keys + k)));
     if moved {
+        policy::moved(&table)?;
         if !planted!("old-key-forgotten") {
             push(s, &table, args, 3, Op::Delete)?;
         }
@@ -169,6 +173,7 @@ pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<(
     let same =
         (0..keys).all(|k| canonical_key(args.get(3 + k)) == canonical_key(args.get(3 + keys + k)));
     if !same {
+        policy::moved(&table)?;
         push(s, &table, args, 3, Op::Delete)?;
         return push(s, &table, args, 3 + keys, Op::Insert);
     }

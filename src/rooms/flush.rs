@@ -9,7 +9,7 @@ use super::intent::{self, Meant};
 use super::log::{self, Head, Record, Writer};
 use super::memory::{Event, Given, KeyAt, Memory, Old, Op, Touch, key_in};
 use super::session::Session;
-use super::{alter, hand, parts, stale, sweep};
+use super::{alter, hand, parts, policy, revive, stale, sweep};
 use crate::ground::catalog::Table;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::{Error, Result};
@@ -161,6 +161,7 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
         seq += span;
     }
     let txn = Txn { site: head.own, version: given.version };
+    let seen = revive::last_seen(s, &batch.keys, &groups)?;
     for g in &groups {
         if !write_clock(s, batch, g, txn, &seqs)? {
             if unknown {
@@ -173,6 +174,7 @@ fn write_events(s: &Session, batch: &Batch, unknown: bool) -> Result<bool> {
         }
     }
     let parts = write_log(s, &head, given, writer)?;
+    revive::name(s, txn, &seen)?;
     let mut memory = s.memory.borrow_mut();
     memory.overwrote |= groups.iter().any(|g| g.known && g.outcome != Outcome::Nothing);
     memory.next_seq = seq;
@@ -293,6 +295,7 @@ fn settle(s: &Session, batch: &Batch, g: &mut Group, stamp: u64, spans: &mut [u6
                 if replaced_at_once(batch, g, n) {
                     continue;
                 }
+                policy::flushed(&g.table, event)?;
                 // The death of a row that was born in here is nobody's concern.
                 died |= was_there;
                 alive = false;

@@ -2,9 +2,10 @@
 //! in the feed, and tried again when the schema or the clock allows.
 //!
 //! Holding is per cell and keeps the winner only, by the one merge law; but what waits for its
-//! clock takes nobody's place, for it may wait for ever: there each stamp has a place of its own. A
-//! held creation holds its row: as long as a held change of the row has a greater causal length
-//! than the row has here, later changes of that row join it.
+//! clock takes nobody's place, for it may wait for ever: there each stamp has a place of its own;
+//! and a delete that a table does not take (`policy.rs`) has one apart from its row, which lives
+//! on. A held creation holds its row: as long as a held change of the row has a greater causal
+//! length than the row has here, later changes of that row join it.
 
 use std::cmp::Ordering;
 
@@ -34,7 +35,7 @@ const OF_TXN: Fixed = Fixed(
 const STANDING: Fixed = Fixed(
     62,
     "SELECT cl, col_version, site_id, db_version, seq, val FROM crsql_held
-     WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3 AND ahead = 0",
+     WHERE \"table\" = ?1 AND pk = ?2 AND cid = ?3 AND ahead = ?4",
 );
 const PUT: Fixed = Fixed(
     63,
@@ -269,13 +270,14 @@ fn is_below(s: &Session, c: &HeldChange) -> Result<bool> {
     Ok(log::clock_of(s, table.tid, key.borrow())?.is_some_and(|clock| clock.cl > c.cl))
 }
 
-/// Whether a change is held in the place of this one that beats it or is it; None where none is.
-fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
+/// Whether a change is held in a place that beats this one or is it; None where none is.
+fn standing(s: &Session, w: &Whole, place: i64) -> Result<Option<bool>> {
     let c = &w.change;
     let mut stmt = s.cache.fixed(STANDING)?;
     stmt.bind_text(1, c.table.as_bytes())?;
     stmt.bind_blob(2, &c.pk)?;
     stmt.bind_text(3, c.cid.as_bytes())?;
+    stmt.bind_int(4, place)?;
     if !stmt.step()? {
         return Ok(None);
     }
@@ -300,15 +302,19 @@ fn standing(s: &Session, w: &Whole) -> Result<Option<bool>> {
     Ok(Some(!verdict.wins))
 }
 
-/// The stamp that a change waits for, where it is its clock that it waits for; else 0.
+/// The stamp that a change waits for, where it is its clock that it waits for; -1 for a delete that
+/// its table does not take; else 0.
 fn ahead(w: &Whole, reason: &str) -> i64 {
+    if reason.starts_with(GROWS) {
+        return NOT_TAKEN;
+    }
     let cell = if w.change.cid == SENTINEL { 0 } else { w.change.col_version };
     if reason.starts_with(AHEAD) { log::int(w.stamp.max(cell)) } else { 0 }
 }
 
 /// A change was applied: what is held of the same cell and loses to it goes.
 pub fn drop_lost(s: &Session, w: &Whole) -> Result<()> {
-    if standing(s, w)? == Some(false) { remove(s, &w.change, 0) } else { Ok(()) }
+    if standing(s, w, 0)? == Some(false) { remove(s, &w.change, 0) } else { Ok(()) }
 }
 
 fn remove(s: &Session, c: &HeldChange, ahead: i64) -> Result<()> {
@@ -327,7 +333,7 @@ fn remove(s: &Session, c: &HeldChange, ahead: i64) -> Result<()> {
 pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Result<bool> {
     let c = &w.change;
     let ahead = ahead(w, reason);
-    if is_below(s, c)? || (ahead == 0 && standing(s, w)? == Some(true)) {
+    if is_below(s, c)? || (ahead <= 0 && standing(s, w, ahead)? == Some(true)) {
         return Ok(false);
     }
     if row_life(s, &c.table, &c.pk)?.0 > c.cl {
@@ -364,6 +370,10 @@ pub fn hold(s: &Session, w: &Whole, reason: &str, peer: Option<&SiteId>) -> Resu
 pub const ROW: &str = "the row waits: ";
 /// The beginning of the reason of a change whose table is not replicated here.
 pub const NO_TABLE: &str = "there is no replicated table ";
+/// The beginning of the reason of a delete that its table does not take.
+pub const GROWS: &str = "the table only grows: ";
+/// The place of such a delete.
+const NOT_TAKEN: i64 = -1;
 /// The beginning of the reason of a change whose stamp is too far ahead of our clock.
 pub const AHEAD: &str = "its clock is ";
 

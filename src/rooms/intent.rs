@@ -123,7 +123,8 @@ fn look<'a>(
         let born = matches!(g.outcome, Outcome::Born { by, .. } if by == i);
         match batch.events.get(i).map(|e| e.op) {
             Some(Op::Update(bits)) if !born && touches(bits) => {
-                match batch.old(i, col.id).is_none_or(|old| kind.changes(old.val.as_ref())) {
+                let old = batch.old(i, col.id).map_or(ValueRef::Null, |old| old.val.as_ref());
+                match kind.changes(old) {
                     true => column.updates.push(i),
                     false => column.writes_exactly(i),
                 }

@@ -146,6 +146,7 @@ impl Merge<'_> {
             stamp: self.carried,
             sentinel,
             cells: fit,
+            deps: self.record.deps.as_deref(),
             peer: Some(self.sender),
         };
         let writer = &mut self.writer;

@@ -16,6 +16,7 @@ use crate::words::dot::{SiteId, Txn};
 use crate::words::key::Key;
 use crate::words::keylist::KeyRef;
 use crate::words::planted::planted;
+use crate::words::ranges::RangeSet;
 use crate::words::rowclock::RowClock;
 use crate::words::value::Value;
 use crate::words::vector::Vector;
@@ -197,6 +198,8 @@ pub struct Memory {
     pub saw: u64,
     /// A transaction's record that was looked up: the stamp that its cells carry.
     pub looked_up: Option<(Txn, u64)>,
+    /// What the site of a transaction had heard of ours before it, down to a stamp (`revive.rs`).
+    pub heard: Option<(Txn, u64, RangeSet)>,
     /// Whether anything is held in this file, once asked.
     pub any_held: Option<bool>,
     /// Whether anything is lacking in this file, once asked.
@@ -264,6 +267,7 @@ impl Memory {
             return;
         };
         self.looked_up = None;
+        self.heard = None;
         self.any_held = None;
         self.any_lacking = None;
         self.row_by_row.clear();

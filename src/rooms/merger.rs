@@ -13,6 +13,8 @@ use super::held::{self, Whole};
 use super::identity;
 use super::log;
 use super::parts;
+use super::policy;
+use super::revive;
 use super::rows::{self, Written};
 use super::session::Session;
 use super::unchecked;
@@ -23,8 +25,9 @@ use crate::words::error::{Error, Result};
 use crate::words::key::Key;
 use crate::words::merge::{self, Rule, Write};
 use crate::words::planted::planted;
+use crate::words::policy::Policy;
 use crate::words::rowclock::{Cell, RowClock};
-use crate::words::value::ValueRef;
+use crate::words::value::{Value, ValueRef};
 
 /// The cid of a sentinel.
 pub const SENTINEL: &str = "-1";
@@ -60,6 +63,8 @@ pub struct Incoming<'a> {
     pub sentinel: Option<u64>,
     /// The cells, by place.
     pub cells: &'a [InCell<'a>],
+    /// What its site had newly seen, as far as it came with it.
+    pub deps: Option<&'a [u8]>,
     /// Who sent it.
     pub peer: Option<SiteId>,
 }
@@ -121,7 +126,11 @@ pub fn merge_row(s: &Session, inc: &Incoming<'_>, sink: Sink<'_>) -> Result<Outc
     }
     match clock {
         Some(clock) if inc.cl == local => out.add(merge_cells(s, inc, clock, &fit, sink)?),
-        clock => out.add(merge_life(s, inc, clock.as_ref(), &fit, sink)?),
+        clock => {
+            let own = revive::own_writes(s, inc, clock.as_ref())?;
+            out.add(merge_life(s, inc, clock.as_ref(), &fit, sink)?);
+            revive::carry(s, inc, own)?;
+        }
     }
     Ok(out)
 }
@@ -160,6 +169,19 @@ fn merge_dead(
     let dot = Dot { txn: inc.txn, seq };
     if let Some(c) = clock.filter(|c| c.cl == inc.cl) {
         return merge_sentinel(s, inc, c.clone(), dot, sink);
+    }
+    match inc.table.policy {
+        Policy::GrowOnly if clock.is_none_or(RowClock::alive) => {
+            return hold_row(s, inc, &[], &policy::reason(inc.table));
+        }
+        Policy::UpdateWins => {
+            if let Some(clock) = clock.filter(|c| c.alive())
+                && revive::revived(s, inc, clock)?
+            {
+                return Ok(Outcome { applied: 1, stale: 1, ..Outcome::default() });
+            }
+        }
+        Policy::DeleteWins | Policy::GrowOnly => {}
     }
     if clock.is_some_and(RowClock::alive) && !planted!("row-outlives-its-clock") {
         let done = s.merging(|| rows::delete(s, inc.table, inc.key));
@@ -330,10 +352,11 @@ fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) ->
     };
     let mut failed = None;
     let verdict = merge::cell(standing.as_ref(), &incoming, || {
-        standing_value(s, inc, cell.at, |there| {
-            there.map_or(std::cmp::Ordering::Greater, |there| merge::values(cell.val, there))
-        })
-        .unwrap_or_else(|e| {
+        let there = parts::written(s, inc.table, inc.key, cell.at);
+        let compare = |there: Option<Value>| {
+            there.map_or(std::cmp::Ordering::Greater, |v| merge::values(cell.val, v.as_ref()))
+        };
+        there.map(compare).unwrap_or_else(|e| {
             failed = Some(e);
             std::cmp::Ordering::Equal
         })
@@ -346,22 +369,6 @@ fn wins(s: &Session, inc: &Incoming<'_>, clock: &RowClock, cell: &InCell<'_>) ->
         }
         None => Ok(verdict.wins),
     }
-}
-
-/// What was last written into a cell: what it shows, or the base beside its parts.
-fn standing_value<T>(
-    s: &Session,
-    inc: &Incoming<'_>,
-    at: usize,
-    look: impl FnOnce(Option<ValueRef<'_>>) -> T,
-) -> Result<T> {
-    if let Some(col) = inc.table.cols.get(at).filter(|col| col.merge.by_intent().is_some())
-        && let Some(parts) = parts::state(s, inc.table.tid, inc.key.borrow(), col.id)?
-    {
-        return Ok(look(Some(parts.base.as_ref())));
-    }
-    let row = rows::read(s, inc.table, inc.key)?;
-    Ok(look(row.as_ref().map(|row| row.value(at as i32))))
 }
 
 fn stamp_of(s: &Session, inc: &Incoming<'_>, c: &Cell) -> Result<u64> {

@@ -27,6 +27,8 @@
 //! | `rights`    | who may take how much from a bounded column                        |
 //! | `text`      | open texts, and what editors call                                  |
 //! | `custom`    | the application's own merge functions                              |
+//! | `policy`    | `crsql_row_policy()`; rows of tables that only grow stay           |
+//! | `revive`    | rows that live on where a delete did not know of an update         |
 //! | `held`      | changes that wait, and why                                         |
 //! | `coverage`  | what was seen of every site; `crsql_vector()`, `crsql_seen()`      |
 //! | `export`    | `crsql_changeset()`                                                |
@@ -84,8 +86,10 @@ pub mod omits;
 pub mod ordered;
 pub mod parts;
 pub mod peers;
+pub mod policy;
 pub mod rebuilt;
 pub mod report;
+pub mod revive;
 pub mod rights;
 pub mod rows;
 pub mod rowwise;

@@ -159,6 +159,21 @@ pub fn as_change(table: &Table, key: &Key, cl: u64, part: Part) -> Result<Option
     }))
 }
 
+/// What was last written into a cell: what the row shows, or the base behind it. None where the row
+/// is not there.
+pub fn written(s: &Session, table: &Table, key: &Key, at: usize) -> Result<Option<Value>> {
+    if let Some(col) = table.cols.get(at).filter(|col| col.merge.by_intent().is_some()) {
+        let mut stmt = s.cache.fixed(STANDING)?;
+        bind_row(&mut stmt, table.tid, key.borrow())?;
+        stmt.bind_int(3, i64::from(col.id))?;
+        stmt.bind_int(4, BASE)?;
+        if stmt.step()? {
+            return Ok(Some(stmt.value(0).to_owned()));
+        }
+    }
+    Ok(rows::read(s, table, key)?.map(|row| row.value(at as i32).to_owned()))
+}
+
 /// What stands in a register.
 pub fn standing(
     s: &Session,

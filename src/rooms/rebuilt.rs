@@ -3,6 +3,7 @@
 
 use super::log::{self, BACKFILL, Record, Writer};
 use super::memory::{Event, KeyAt, Op};
+use super::policy::{self, REBUILT};
 use super::session::Session;
 use super::{flush, rows};
 use crate::ground::Prep;
@@ -11,6 +12,7 @@ use crate::ground::quote::ident;
 use crate::words::dot::{Dot, Txn};
 use crate::words::error::Result;
 use crate::words::key::{Key, KeyKind};
+use crate::words::policy::Policy;
 use crate::words::rowclock::{Cell, RowClock};
 use crate::words::value::ValueRef;
 
@@ -51,6 +53,14 @@ fn fits(table: &Table, key: &Key) -> Result<bool> {
     Ok(key.values()?.len() == table.keys.len())
 }
 
+/// Refuses a table that only grows and was built anew without some of its rows.
+pub fn refuse_lost(s: &Session, table: &Table) -> Result<()> {
+    if table.policy != Policy::GrowOnly || lost(s, table)?.is_empty() {
+        return Ok(());
+    }
+    Err(policy::stays(table, "leaves out rows"))
+}
+
 /// Rows without a clock are captured as inserted, clocks without a row as deleted.
 pub fn reconcile_rows(s: &Session, table: &Table) -> Result<()> {
     let mut events: Vec<(Key, Op)> = Vec::new();
@@ -65,19 +75,25 @@ pub fn reconcile_rows(s: &Session, table: &Table) -> Result<()> {
         }
     }
     drop(scan);
+    events.extend(lost(s, table)?.into_iter().map(|key| (key, Op::Delete)));
+    remember(s, table, &events);
+    flush::flush(s)
+}
+
+/// The clocks without a row.
+fn lost(s: &Session, table: &Table) -> Result<Vec<Key>> {
     let sql = format!("SELECT key, clock FROM {}", clock_table(table.tid));
     let mut scan = s.db.prepare(&sql, Prep::Once)?;
+    let mut out = Vec::new();
     while scan.step()? {
         let key = Key::from_stored(scan.value(0))?;
         if RowClock::decode(scan.blob(1))?.alive()
             && (!fits(table, &key)? || rows::read(s, table, &key)?.is_none())
         {
-            events.push((key, Op::Delete));
+            out.push(key);
         }
     }
-    drop(scan);
-    remember(s, table, &events);
-    flush::flush(s)
+    Ok(out)
 }
 
 /// Puts events into the capture memory as if the triggers had.
@@ -92,7 +108,7 @@ fn remember(s: &Session, table: &Table, events: &[(Key, Op)]) {
                 KeyAt::Bytes { at, len: bytes.len() as u32 }
             }
         };
-        let event = Event { tid: table.tid, key, op: *op, statement: -1, loose: false };
+        let event = Event { tid: table.tid, key, op: *op, statement: REBUILT, loose: false };
         memory.events.push(event);
     }
 }

@@ -62,7 +62,9 @@ fn is_ours(s: &Session, own: u32, c: &One<'_>) -> Result<bool> {
     let stamp =
         log::record(s, Txn { site: own, version: c.version })?.map_or(0, |r| r.cell_stamp());
     let told = if c.cid == merger::SENTINEL { c.stamp } else { c.col_version };
-    Ok(stamp == 0 || told == 0 || stamp == told)
+    // What was written again (`revive.rs`) has an older stamp than its transaction.
+    let again = c.cl > 1 && told < stamp;
+    Ok(stamp == 0 || told == 0 || stamp == told || again)
 }
 
 /// Whether it was ours and its table, which was taken out in between, wants it back.

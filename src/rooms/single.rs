@@ -29,8 +29,10 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
         ensure_record(s, txn, 0)?;
         return hold(&ahead_reason(ms));
     }
-    // The lowest stamp is that of cells, not of their transaction.
-    let record = ensure_record(s, txn, if told > clock::LOWEST { told } else { 0 })?;
+    // The lowest stamp is that of cells, not of their transaction; nor need it be that of a cell in
+    // a later life, which may have been written again (`revive.rs`).
+    let said = if c.cl == 1 { told } else { c.stamp };
+    let record = ensure_record(s, txn, if said > clock::LOWEST { said } else { 0 })?;
     let Some(table) = s.named(c.table)? else {
         return hold(&format!("{}{} here", held::NO_TABLE, c.table));
     };
@@ -68,6 +70,7 @@ pub fn merge_change(s: &Session, c: &One<'_>, peer: Option<&SiteId>) -> Result<O
         stamp: record,
         sentinel: sentinel.then_some(c.seq),
         cells: &cells,
+        deps: None,
         peer: peer.copied(),
     };
     let mut sink = |key: &Key, seq: u64, span: u64| {

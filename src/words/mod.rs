@@ -15,6 +15,7 @@ pub mod keylist;
 pub mod merge;
 pub mod pack;
 pub mod planted;
+pub mod policy;
 pub mod ranges;
 pub mod rowclock;
 pub mod sqltext;

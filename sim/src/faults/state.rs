@@ -142,6 +142,13 @@ pub fn schema(db: &Connection) -> Answer<Vec<String>> {
     for merge in stmt.query_map([], |row| row.get(0))? {
         all.push(merge?);
     }
+    let policies =
+        "SELECT 'SELECT crsql_row_policy(' || quote(name) || ', ' || quote(policy) || ')'
+                    FROM crsql_tables WHERE dropped IS NULL AND policy <> 'delete-wins'";
+    let mut stmt = db.prepare(policies)?;
+    for policy in stmt.query_map([], |row| row.get(0))? {
+        all.push(policy?);
+    }
     Ok(all)
 }
 

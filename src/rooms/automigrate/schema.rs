@@ -5,7 +5,8 @@ use crate::words::error::{Error, Result};
 use crate::words::sqltext;
 
 /// The functions that a schema may call. They run on the real database, when its tables are there.
-const CALLS: [&str; 3] = ["crsql_as_crr", "crsql_column", "crsql_fract_as_ordered"];
+const CALLS: [&str; 4] =
+    ["crsql_as_crr", "crsql_column", "crsql_row_policy", "crsql_fract_as_ordered"];
 
 /// What an object of the schema is, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,8 +145,9 @@ impl Wanted {
             if !sqltext::tokens(statement).first().is_some_and(|t| t.is("create")) {
                 return Err(about(
                     statement,
-                    "a schema has CREATE statements and calls of crsql_as_crr, crsql_column and \
-                     crsql_fract_as_ordered with names for arguments; run this one by itself",
+                    "a schema has CREATE statements and calls of crsql_as_crr, crsql_column, \
+                     crsql_row_policy and crsql_fract_as_ordered with names for arguments; run \
+                     this one by itself",
                 ));
             }
             if is_virtual(statement) {
