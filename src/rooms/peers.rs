@@ -179,9 +179,9 @@ pub fn acked_by_all(s: &Session, site: &SiteId) -> Result<Option<u64>> {
     Ok(least)
 }
 
-/// A vector from the part of it that the table holds: `{site: [[lo, hi, stamp], ...]}`.
+/// What the table holds of a vector: `{site: [[lo, hi, stamp], ...]}`.
 fn read(text: &[u8]) -> Result<Vector> {
-    let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
-    Vector::from_json(&whole)
-        .map_err(|e| Error::corrupt(format!("crsql_peers holds no vector: {}", e.text)))
+    let seen = Vector::seen_from_json(text)
+        .map_err(|e| Error::corrupt(format!("crsql_peers holds no vector: {}", e.text)))?;
+    Ok(Vector { seen, ..Vector::default() })
 }

@@ -21,4 +21,5 @@ pub mod sqltext;
 pub mod uuid;
 pub mod value;
 pub mod vector;
+mod vectortext;
 pub mod wire;
