@@ -43,7 +43,7 @@ pub fn changeset(
     let first = s.snapshot(|| {
         Ok(if !alter::is_settled(s)? {
             First::Settle
-        } else if has_to_write(s, &since)? {
+        } else if notice(s, &since)? {
             First::Meet
         } else {
             First::Told(build(s, &since, max_bytes)?)
@@ -67,7 +67,7 @@ pub fn changeset(
 enum First {
     /// Its answer: nothing is to be written before.
     Told(Option<Vec<u8>>),
-    /// Notice is to be taken of whoever asks.
+    /// More is to be written before than who asks.
     Meet,
     /// An open transaction or a changed schema stands in the way.
     Settle,
@@ -77,19 +77,23 @@ enum First {
 /// While another connection writes, the next time is soon enough: what is served depends on nothing
 /// that is written here but durability, and without that there is no answer.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if s.snapshot(|| has_to_write(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
+    if s.snapshot(|| notice(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
 }
 
-/// Whether the question changes anything here, where this connection may write: a fork that it
-/// shows, an acknowledgement, own versions that are to be made durable, held changes that may fit.
-fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
+/// Writes down whoever asks, on the state of the file on which the caller reads. True where the
+/// question changes more here, and this connection may write: a fork that it shows, own versions
+/// that are to be made durable, held changes that may fit; then nothing is written.
+fn notice(s: &Session, since: &Vector) -> Result<bool> {
     if s.db.readonly() != Some(false) || s.db.write_statement_running() {
         return Ok(false);
     }
-    Ok(coverage::known(s)?.held
+    let more = coverage::known(s)?.held
         || durable::due(s, since)?
-        || peers::is_news(s, since)?
-        || (s.db.autocommit() && forks::due(s, since)?))
+        || (s.db.autocommit() && forks::due(s, since)?);
+    if !more {
+        unless_busy(peers::acknowledged(s, since))?;
+    }
+    Ok(more)
 }
 
 /// What is written before anything is read for the answer.

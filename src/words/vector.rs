@@ -164,17 +164,7 @@ impl Vector {
 
     /// The stamp of version `hi` of a site, where a range ends there and its stamp is known.
     pub fn stamp_at(&self, site: &Site, hi: u64) -> Option<u64> {
-        let spans = self.seen.get(site)?;
-        let at = spans.binary_search_by_key(&hi, |span| span.hi).ok()?;
-        let span = spans.get(at)?;
-        (span.stamp != 0).then_some(span.stamp)
-    }
-
-    /// What was seen, as the JSON of the vector's `seen`.
-    pub fn seen_json(&self) -> String {
-        let mut out = String::new();
-        vectortext::put_seen(&mut out, &self.seen);
-        out
+        stamp_of(self.seen.get(site)?, hi)
     }
 
     /// The vector in its one JSON form.
@@ -225,15 +215,6 @@ impl Vector {
         out
     }
 
-    /// What was seen, from the JSON of a vector's `seen`.
-    pub fn seen_from_json(text: &[u8]) -> Result<BTreeMap<Site, Vec<Span>>> {
-        if let Some(seen) = vectortext::read_seen(text) {
-            return Ok(seen);
-        }
-        let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
-        Self::from_json(&whole).map(|vector| vector.seen)
-    }
-
     /// Reads a vector. REJECTED, with a sentence that says where, when it is too long, not JSON, of
     /// another version, or malformed.
     pub fn from_json(text: &[u8]) -> Result<Vector> {
@@ -275,6 +256,29 @@ impl Vector {
             },
         })
     }
+}
+
+/// What was seen, as the JSON of a vector's `seen`.
+pub fn seen_json(seen: &BTreeMap<Site, Vec<Span>>) -> String {
+    let mut out = String::new();
+    vectortext::put_seen(&mut out, seen);
+    out
+}
+
+/// What was seen, from that JSON. REJECTED as in [`Vector::from_json`].
+pub fn seen_from_json(text: &[u8]) -> Result<BTreeMap<Site, Vec<Span>>> {
+    if let Some(seen) = vectortext::read_seen(text) {
+        return Ok(seen);
+    }
+    let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
+    Vector::from_json(&whole).map(|vector| vector.seen)
+}
+
+/// The stamp of version `hi`, where one of these ranges ends there and its stamp is known.
+pub fn stamp_of(spans: &[Span], hi: u64) -> Option<u64> {
+    let at = spans.binary_search_by_key(&hi, |span| span.hi).ok()?;
+    let span = spans.get(at)?;
+    (span.stamp != 0).then_some(span.stamp)
 }
 
 /// A site as 32 lower-case hex digits.
