@@ -18,10 +18,21 @@ const DIGITS_MAX: usize = 16;
 
 /// Adds a number.
 pub(super) fn put_number(out: &mut String, n: u64) {
-    if n >= 10 {
-        put_number(out, n / 10);
+    // 20 digits are the most.
+    let (mut digits, mut left, mut len) = ([0; 20], n, 0);
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (left % 10) as u8;
+        left /= 10;
+        len += 1;
+        if left == 0 {
+            break;
+        }
     }
-    out.extend(char::from_digit((n % 10) as u32, 10));
+    put_ascii(out, digits.get(digits.len() - len..).unwrap_or_default());
+}
+
+fn put_ascii(out: &mut String, text: &[u8]) {
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// Adds numbers, as a list.
@@ -35,10 +46,9 @@ pub(super) fn put_list(out: &mut String, numbers: &[u64]) {
 
 /// Adds a site, as 32 hex digits.
 pub(super) fn put_hex(out: &mut String, site: &Site) {
-    for byte in site {
-        out.extend(char::from_digit(u32::from(byte >> 4), 16));
-        out.extend(char::from_digit(u32::from(byte & 15), 16));
-    }
+    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+    let digits = site.map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    put_ascii(out, digits.as_flattened());
 }
 
 /// Adds values by site, as an object.
