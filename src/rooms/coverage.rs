@@ -487,31 +487,3 @@ pub fn all_seen(s: &Session) -> Result<omits::Omits> {
     let known = read_known(s)?;
     Ok(known.seen.values().map(|(site, spans)| (*site, set_of(spans))).collect())
 }
-
-/// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
-/// range's stamp is that of its end, 0 where this file cannot say.
-pub fn missing(s: &Session, vector: &Vector) -> Result<durable::Missing> {
-    let mut out = durable::Missing::new();
-    // Where two files write as one site and this one cannot do anything about it now, what the
-    // vector means by versions is not what they are here.
-    let disputed = forks::disputed(s, vector)?;
-    let known = known(s)?;
-    let differing = known.differing(&vector.seen);
-    let differing = differing.filter_map(|(id, ours, _)| ours.map(|(site, _)| (*site, id)));
-    let lacking = vector.omits.iter().map(|o| o.site);
-    let lacking = lacking.filter_map(|id| known.seen.get(&id).map(|(site, _)| (*site, id)));
-    for (site, id) in differing.chain(lacking).collect::<BTreeMap<_, _>>() {
-        let Some((_, spans)) = known.seen.get(&id).filter(|_| !disputed.contains(&id)) else {
-            continue;
-        };
-        let id = &id;
-        let theirs = vector.seen_set(id);
-        let here = set_of(spans);
-        let left = omits::useful(&known, vector, id, &here, here.difference(&theirs));
-        let left = spans_of(s, site, &left, spans)?;
-        if !left.is_empty() {
-            out.push((site, left));
-        }
-    }
-    Ok(out)
-}
