@@ -246,6 +246,24 @@ proptest! {
         prop_assert_eq!(compact, text);
     }
 
+    /// The text that is written is read by a reader of its own, and what that does not know by one
+    /// that knows all of JSON; a blank before it sends any text to the latter. Nobody can tell.
+    #[test]
+    fn both_readers_read_the_same(v in any_vector(), at: prop::sample::Index, b in 0..12usize) {
+        let plain = Vector { scope: "*".to_owned(), omits: Vec::new(), ..v };
+        let text = plain.to_json().into_bytes();
+        let other = |text: &[u8]| Vector::from_json(&[b" ", text].concat());
+        prop_assert_eq!(&other(&text).unwrap(), &plain);
+        prop_assert_eq!(&Vector::from_json(&text).unwrap(), &plain);
+        let at = at.index(text.len());
+        let (before, after) = text.split_at(at);
+        let byte = &b"0129,[]{}\"a "[b..=b];
+        for odd in [[before, byte, after].concat(), [before, byte, &after[1..]].concat()] {
+            let (one, two) = (Vector::from_json(&odd), other(&odd));
+            prop_assert_eq!(one.as_ref().ok(), two.as_ref().ok(), "{}", odd.escape_ascii());
+        }
+    }
+
     #[test]
     fn e10_any_bytes_are_read_or_rejected(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let _ = Vector::from_json(&bytes);

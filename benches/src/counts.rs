@@ -21,6 +21,9 @@ const BEFORE: usize = 10_000;
 const CALLS: usize = 100;
 const LAST: usize = 100;
 
+/// Sites that a file knows where it knows many.
+const SITES: usize = 1_000;
+
 /// How much more a count may be than the one that is kept: three in a hundred.
 const LET_PASS: f64 = 1.03;
 
@@ -46,7 +49,9 @@ const OPS: &[Op] = &[
     Op("apply-rows", true, apply_rows),
     Op("apply-changeset", false, |p| apply_changeset(p, false)),
     Op("apply-again", false, |p| apply_changeset(p, true)),
-    Op("live", false, live),
+    Op("poll-sites", false, poll_sites),
+    Op("live", false, |p| live(p, 0)),
+    Op("live-sites", false, |p| live(p, SITES)),
     Op("open", true, open),
     Op("first-write", true, first_write),
 ];
@@ -182,9 +187,32 @@ fn apply_changeset(p: &Place, again: bool) -> Result<usize> {
     Ok(ROWS)
 }
 
-/// One row at a time: written here, pulled, applied there.
-fn live(p: &Place) -> Result<usize> {
+/// Makes a database know so many sites: it was each of them for one row.
+fn was(db: &Db, sites: usize) -> Result<()> {
+    for row in db.shape.rows(10 * ROWS, sites) {
+        db.insert(&[row], 1)?;
+        db.conn.query_row("SELECT crsql_new_site()", [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// The poll of a peer that has seen everything, of many sites. What its clock tells is another each
+/// time.
+fn poll_sites(p: &Place) -> Result<usize> {
     let [here, there] = p.two()?;
+    was(&here, SITES)?;
+    there.apply(&here.changeset(&there.vector()?)?.ok_or("no changeset")?)?;
+    let vectors: Vec<String> = (0..=CALLS).map(|_| there.vector()).collect::<Result<_>>()?;
+    let (first, vectors) = vectors.split_first().ok_or("no vector")?;
+    nothing_new(&here, first)?;
+    measured(|| vectors.iter().try_for_each(|vector| nothing_new(&here, vector)))?;
+    Ok(CALLS)
+}
+
+/// One row at a time: written here, pulled, applied there. Both files know so many sites more.
+fn live(p: &Place, sites: usize) -> Result<usize> {
+    let [here, there] = p.two()?;
+    was(&here, sites)?;
     there.apply(&here.changeset(&there.vector()?)?.ok_or("no changeset")?)?;
     let rows = here.shape.rows(ROWS + 1, CALLS);
     measured(|| {

@@ -49,6 +49,7 @@ impl Inbound<'_> {
 pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
     let changeset = changeset::decode(bytes)?;
     let inside = !s.db.autocommit();
+    let mut told = None;
     let report = s.writing("crsql_apply", || {
         identity::ensure(s)?;
         s.enlist()?;
@@ -60,8 +61,15 @@ pub fn apply(s: &Rc<Session>, bytes: &[u8]) -> Result<String> {
         guard::ensure(s)?;
         let (report, before) = apply_all(s, &changeset, bytes)?;
         flush::flush(s)?;
-        report.to_json(s, &before)
+        let report = report.to_json(s, &before)?;
+        told = s.at().filter(|_| s.memory.borrow().given.is_none());
+        Ok(report)
     })?;
+    // What was told last of a transaction of our own that no version is given to is what was
+    // committed, where the commit had nothing more to write.
+    if !inside && told.is_some_and(|(_, changes)| changes == s.db.total_changes()) {
+        s.still_known(told);
+    }
     Ok(report)
 }
 
@@ -94,6 +102,8 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<(Re
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
+    // So that nothing is written any more between what is known at the end and what is told.
+    flush::flush(s)?;
     let (seen, new) = grant(s, &vector, &inbound, &report)?;
     peers::exchanged(s, &vector, &seen)?;
     omits::stopped(s, &header.sender, &header.vector, &new)?;

@@ -299,8 +299,9 @@ impl Checker<'_> {
             own.remove(version, version);
         }
         for (site, written) in std::mem::take(&mut self.written) {
-            let seen = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
-            let unseen = written.difference(&seen.unwrap_or_default());
+            let seen =
+                self.s.site_id(site).map_or_else(|_| RangeSet::new(), |id| known.seen_set(&id));
+            let unseen = written.difference(&seen);
             if let Some((lo, _)) = unseen.iter().next() {
                 let id = self.name_of(site);
                 let all: Vec<_> = unseen.iter().map(|(lo, hi)| (lo, hi, 0)).collect();
@@ -314,7 +315,7 @@ impl Checker<'_> {
                 self.fault("unseen", None, None, detail);
             }
         }
-        for (id, spans) in known.seen.values() {
+        for (id, (_, spans)) in &known.seen {
             let befores = std::iter::once(0).chain(spans.iter().map(|span| span.hi));
             for (before, span) in befores.zip(spans).filter(|(hi, span)| hi + 1 < span.lo) {
                 let (lo, hi) = (before + 1, span.lo - 1);

@@ -4,7 +4,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use super::log::{self, count, int};
@@ -12,6 +11,7 @@ use super::session::Session;
 use super::{alter, durable, forks, held, identity, omits, peers, staged, sweep};
 use crate::ground::cache::Fixed;
 use crate::ground::store;
+use crate::words::changeset::Seen;
 use crate::words::deps::{self, Deps};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result, unless_busy};
@@ -20,7 +20,7 @@ use crate::words::value::ValueRef;
 use crate::words::vector::{Closed, Omit, Span, Vector};
 
 const ALL: Fixed =
-    Fixed(80, "SELECT site, lo, hi, stamp FROM crsql_coverage WHERE scope = '*' ORDER BY site, lo");
+    Fixed(80, "SELECT site, scope, lo, hi, stamp FROM crsql_coverage ORDER BY site, scope, lo");
 const AROUND: Fixed = Fixed(
     81,
     "SELECT lo, hi, stamp FROM crsql_coverage
@@ -57,10 +57,14 @@ const CLOSED: Fixed = Fixed(
      WHERE closed IS NOT NULL",
 );
 
+/// What was seen of every site, with the site's ordinal in this file.
+pub type SeenHere = BTreeMap<SiteId, (u32, Vec<Span>)>;
+
+/// A site, and what is said of it here and elsewhere.
+pub type Differing<'a> = (SiteId, Option<&'a (u32, Vec<Span>)>, Option<&'a Vec<Span>>);
+
 /// What this file is and has seen, committed.
 pub struct Known {
-    /// SQLite's data version then, and how many rows this connection had changed.
-    at: (u32, i64),
     /// The own site's ordinal.
     pub own: u32,
     /// The own site.
@@ -75,8 +79,8 @@ pub struct Known {
     pub mark: u64,
     /// What was cleaned up here, by site.
     pub horizon: BTreeMap<SiteId, u64>,
-    /// What was seen, by the ordinal of the site.
-    pub seen: BTreeMap<u32, (SiteId, Vec<Span>)>,
+    /// What was seen.
+    pub seen: SeenHere,
     /// The sites that were forked and closed, and whether nobody else is known to know it.
     pub closed: BTreeMap<SiteId, (Closed, bool)>,
     /// What is lacking here of what was seen: rising.
@@ -99,6 +103,26 @@ impl Known {
         let now = (&self.seen, &self.parts, &self.omits, &self.wanted);
         now == (&before.seen, &before.parts, &before.omits, &before.wanted)
     }
+
+    /// The versions seen of a site.
+    pub fn seen_set(&self, id: &SiteId) -> RangeSet {
+        self.seen.get(id).map_or_else(RangeSet::new, |(_, spans)| set_of(spans))
+    }
+
+    /// The sites of which others say something else than this file. Both lists are walked side by
+    /// side, because mostly they say the same of nearly all.
+    pub fn differing<'a>(&'a self, theirs: &'a Seen) -> impl Iterator<Item = Differing<'a>> {
+        let (mut here, mut there) = (self.seen.iter().peekable(), theirs.iter().peekable());
+        let next = move || {
+            let heads = (here.peek().map(|(id, _)| **id), there.peek().map(|(id, _)| **id));
+            let first = heads.0.into_iter().chain(heads.1).min()?;
+            let ours = here.next_if(|(id, _)| **id == first).map(|(_, ours)| ours);
+            let theirs = there.next_if(|(id, _)| **id == first).map(|(_, theirs)| theirs);
+            Some((first, ours, theirs))
+        };
+        let same = |(_, ours, theirs): &Differing<'_>| ours.map(|(_, spans)| spans) == *theirs;
+        std::iter::from_fn(next).filter(move |site| !same(site))
+    }
 }
 
 /// Reads what is known. It is kept for as long as nobody writes: what was committed, SQLite's data
@@ -108,15 +132,15 @@ impl Known {
 pub fn known(s: &Session) -> Result<Rc<Known>> {
     let at = (s.db.data_version(), s.db.total_changes());
     let kept = !s.db.in_write_txn() || s.memory.borrow().enlisted;
-    if let Some(known) = s.known.borrow().as_ref()
-        && known.at == at
+    if let Some((then, known)) = s.known.borrow().as_ref()
+        && *then == at
         && kept
     {
         return Ok(Rc::clone(known));
     }
-    let known = Rc::new(Known { at, ..read_known(s)? });
+    let known = Rc::new(read_known(s)?);
     if kept {
-        *s.known.borrow_mut() = Some(Rc::clone(&known));
+        *s.known.borrow_mut() = Some((at, Rc::clone(&known)));
     }
     Ok(known)
 }
@@ -130,7 +154,6 @@ fn read_known(s: &Session) -> Result<Known> {
     let own_id = s.site_id(own)?;
     let (mut head, mut head_stamp) = (count(stmt.int(4))?, count(stmt.int(5))?);
     let mut known = Known {
-        at: (0, 0),
         own,
         own_id,
         epoch: count(stmt.int(1))?,
@@ -159,7 +182,7 @@ fn read_known(s: &Session) -> Result<Known> {
     }
     (known.head, known.head_stamp) = (head, head_stamp);
     if head > 0 {
-        known.seen.insert(own, (own_id, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
+        known.seen.insert(own_id, (own, vec![Span { lo: 1, hi: head, stamp: head_stamp }]));
     }
     if omits {
         (known.omits, known.wanted) = (omits::told(s, &known.seen)?, omits::wanted(s)?);
@@ -172,25 +195,29 @@ fn read_known(s: &Session) -> Result<Known> {
     Ok(known)
 }
 
-fn seen_of_others(s: &Session) -> Result<BTreeMap<u32, (SiteId, Vec<Span>)>> {
+/// In the order of the table's key: to give them in another, SQLite would sort them.
+fn seen_of_others(s: &Session) -> Result<SeenHere> {
     let mut stmt = s.cache.fixed(ALL)?;
-    let mut seen: BTreeMap<u32, (SiteId, Vec<Span>)> = BTreeMap::new();
+    let mut seen: Vec<(SiteId, (u32, Vec<Span>))> = Vec::new();
     while stmt.step()? {
+        if stmt.text(1) != b"*" {
+            continue;
+        }
         let site = store::ordinal(stmt.int(0))?;
-        let spans = match seen.entry(site) {
-            Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(slot) => slot.insert((s.site_id(site)?, Vec::new())),
-        };
-        let (lo, hi) = (count(stmt.int(1))?, count(stmt.int(2))?);
-        let after = spans.1.last().map_or(0, |before| before.hi);
+        if seen.last().is_none_or(|(_, (last, _))| *last != site) {
+            seen.push((s.site_id(site)?, (site, Vec::new())));
+        }
+        let Some((_, (_, spans))) = seen.last_mut() else { continue };
+        let (lo, hi) = (count(stmt.int(2))?, count(stmt.int(3))?);
+        let after = spans.last().map_or(0, |before| before.hi);
         if lo <= after || hi < lo {
             return Err(Error::corrupt(format!(
                 "crsql_coverage has a range from {lo} to {hi} after {after}"
             )));
         }
-        spans.1.push(Span { lo, hi, stamp: count(stmt.int(3))? });
+        spans.push(Span { lo, hi, stamp: count(stmt.int(4))? });
     }
-    Ok(seen)
+    Ok(seen.into_iter().collect())
 }
 
 fn closed(s: &Session) -> Result<BTreeMap<SiteId, (Closed, bool)>> {
@@ -326,7 +353,7 @@ pub fn with_open(s: &Session) -> Result<Vector> {
     vector.site = Some(known.own_id);
     vector.epoch = known.epoch;
     vector.unsure = durable::own_due_of(s, &known)?;
-    for (site, (id, spans)) in &known.seen {
+    for (id, (site, spans)) in &known.seen {
         let spans = match known.wanted.get(site) {
             Some(wanted) => spans_of(s, *site, &set_of(spans).difference(wanted), spans)?,
             None => spans.clone(),
@@ -458,29 +485,5 @@ pub fn spans_of(s: &Session, site: u32, set: &RangeSet, spans: &[Span]) -> Resul
 /// The versions that were seen, by site, own ones among them.
 pub fn all_seen(s: &Session) -> Result<omits::Omits> {
     let known = read_known(s)?;
-    Ok(known.seen.iter().map(|(site, (_, spans))| (*site, set_of(spans))).collect())
-}
-
-/// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
-/// range's stamp is that of its end, 0 where this file cannot say.
-pub fn missing(s: &Session, vector: &Vector) -> Result<durable::Missing> {
-    let mut out = durable::Missing::new();
-    // Where two files write as one site and this one cannot do anything about it now, what the
-    // vector means by versions is not what they are here.
-    let disputed = forks::disputed(s, vector)?;
-    let known = known(s)?;
-    for (site, (id, spans)) in &known.seen {
-        let site = *site;
-        if disputed.contains(id) {
-            continue;
-        }
-        let theirs = vector.seen_set(id);
-        let here = set_of(spans);
-        let left = omits::useful(&known, vector, id, &here, here.difference(&theirs));
-        let left = spans_of(s, site, &left, spans)?;
-        if !left.is_empty() {
-            out.push((site, left));
-        }
-    }
-    Ok(out)
+    Ok(known.seen.values().map(|(site, spans)| (*site, set_of(spans))).collect())
 }

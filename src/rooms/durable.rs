@@ -7,6 +7,7 @@
 //! more. With synchronous=OFF the application has asked for no such thing.
 
 use super::coverage::{self, Known};
+use super::export;
 use super::log::int;
 use super::session::Session;
 use crate::ground::cache::Fixed;
@@ -24,7 +25,7 @@ pub type Missing = Vec<(u32, Vec<Span>)>;
 /// Whether own versions that a vector lacks have to be made durable by writing before they are
 /// served.
 pub fn due(s: &Session, since: &Vector) -> Result<bool> {
-    Ok(by_writing(s)? && is_unsafe(s, &coverage::missing(s, since)?)?)
+    Ok(by_writing(s)? && is_unsafe(s, &export::missing(s, since)?)?)
 }
 
 /// Makes own versions durable by a commit, where this connection may. `also` is written in the

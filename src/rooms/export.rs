@@ -2,12 +2,13 @@
 //! by origin, each in order; cut between transactions where it grows past its limit, and inside
 //! one only where that one alone is larger.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::durable::Missing;
 use super::feed::{Item, RowChange, TxnReader};
 use super::session::Session;
-use super::{alter, config, coverage, durable, flush, forks, held, horizon, log, peers};
+use super::{alter, config, coverage, durable, flush, forks, held, horizon, log, omits, peers};
 use crate::ground::catalog::Table;
 use crate::words::changeset::{
     Builder, ColumnInfo, Header, HeldItem, KeyInfo, Kind, Seen, TableInfo, TxnHead,
@@ -43,7 +44,7 @@ pub fn changeset(
     let first = s.snapshot(|| {
         Ok(if !alter::is_settled(s)? {
             First::Settle
-        } else if has_to_write(s, &since)? {
+        } else if notice(s, &since)? {
             First::Meet
         } else {
             First::Told(build(s, &since, max_bytes)?)
@@ -67,7 +68,7 @@ pub fn changeset(
 enum First {
     /// Its answer: nothing is to be written before.
     Told(Option<Vec<u8>>),
-    /// Notice is to be taken of whoever asks.
+    /// More is to be written before than who asks.
     Meet,
     /// An open transaction or a changed schema stands in the way.
     Settle,
@@ -77,19 +78,23 @@ enum First {
 /// While another connection writes, the next time is soon enough: what is served depends on nothing
 /// that is written here but durability, and without that there is no answer.
 pub fn meet_if_possible(s: &Rc<Session>, since: &Vector) -> Result<()> {
-    if s.snapshot(|| has_to_write(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
+    if s.snapshot(|| notice(s, since))? { unless_busy(meet(s, since)) } else { Ok(()) }
 }
 
-/// Whether the question changes anything here, where this connection may write: a fork that it
-/// shows, an acknowledgement, own versions that are to be made durable, held changes that may fit.
-fn has_to_write(s: &Session, since: &Vector) -> Result<bool> {
+/// Writes down whoever asks, on the state of the file on which the caller reads. True where the
+/// question changes more here, and this connection may write: a fork that it shows, own versions
+/// that are to be made durable, held changes that may fit; then nothing is written.
+fn notice(s: &Session, since: &Vector) -> Result<bool> {
     if s.db.readonly() != Some(false) || s.db.write_statement_running() {
         return Ok(false);
     }
-    Ok(coverage::known(s)?.held
+    let more = coverage::known(s)?.held
         || durable::due(s, since)?
-        || peers::is_news(s, since)?
-        || (s.db.autocommit() && forks::due(s, since)?))
+        || (s.db.autocommit() && forks::due(s, since)?);
+    if !more {
+        unless_busy(peers::acknowledged(s, since))?;
+    }
+    Ok(more)
 }
 
 /// What is written before anything is read for the answer.
@@ -111,7 +116,7 @@ fn meet(s: &Rc<Session>, since: &Vector) -> Result<()> {
 
 fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<Vec<u8>>> {
     horizon::refuse_asker(s, since)?;
-    let missing = durable::promised(s, coverage::missing(s, since)?)?;
+    let missing = durable::promised(s, missing(s, since)?)?;
     if missing.is_empty() {
         return Ok(None);
     }
@@ -143,6 +148,34 @@ fn build(s: &Session, since: &Vector, max_bytes: Option<u64>) -> Result<Option<V
         )));
     }
     Ok(Some(done))
+}
+
+/// Of what is here, the versions that the vector has not seen: by site, ranges that ascend. A
+/// range's stamp is that of its end, 0 where this file cannot say.
+pub fn missing(s: &Session, vector: &Vector) -> Result<Missing> {
+    let mut out = Missing::new();
+    // Where two files write as one site and this one cannot do anything about it now, what the
+    // vector means by versions is not what they are here.
+    let disputed = forks::disputed(s, vector)?;
+    let known = coverage::known(s)?;
+    let differing = known.differing(&vector.seen);
+    let differing = differing.filter_map(|(id, ours, _)| ours.map(|(site, _)| (*site, id)));
+    let lacking = vector.omits.iter().map(|o| o.site);
+    let lacking = lacking.filter_map(|id| known.seen.get(&id).map(|(site, _)| (*site, id)));
+    for (site, id) in differing.chain(lacking).collect::<BTreeMap<_, _>>() {
+        let Some((_, spans)) = known.seen.get(&id).filter(|_| !disputed.contains(&id)) else {
+            continue;
+        };
+        let id = &id;
+        let theirs = vector.seen_set(id);
+        let here = coverage::set_of(spans);
+        let left = omits::useful(&known, vector, id, &here, here.difference(&theirs));
+        let left = coverage::spans_of(s, site, &left, spans)?;
+        if !left.is_empty() {
+            out.push((site, left));
+        }
+    }
+    Ok(out)
 }
 
 /// What the receiver may not count as seen comes last, so that it never stands in the way of the

@@ -160,17 +160,17 @@ fn odd(s: &Session, known: &Known, vector: &Vector) -> Result<Vec<(SiteId, Odd)>
             _ => out.push((*id, Odd::Closed(*theirs))),
         }
     }
-    for (id, spans) in &vector.seen {
-        let Some(site) = s.sites.find(&s.cache, id)? else { continue };
-        let upto = known.closed.get(id).map_or(u64::MAX, |(closed, _)| closed.at);
+    for (id, _, spans) in known.differing(&vector.seen) {
+        let Some((spans, site)) = spans.zip(s.sites.find(&s.cache, &id)?) else { continue };
+        let upto = known.closed.get(&id).map_or(u64::MAX, |(closed, _)| closed.at);
         for span in spans.iter().filter(|span| span.hi <= upto) {
             if site == known.own && span.hi > known.head {
-                out.push((*id, Odd::Other(known.head + 1)));
+                out.push((id, Odd::Other(known.head + 1)));
                 break;
             }
             let ours = stamp_here(s, known, site, span.hi)?.unwrap_or(0);
             if ours != 0 && span.stamp != 0 && ours != span.stamp {
-                out.push((*id, Odd::Other(span.hi)));
+                out.push((id, Odd::Other(span.hi)));
                 break;
             }
         }
@@ -181,7 +181,8 @@ fn odd(s: &Session, known: &Known, vector: &Vector) -> Result<Vec<(SiteId, Odd)>
 /// The stamp of a transaction as this file knows it; 0 where it saw it and cannot say, None where
 /// it did not see it.
 fn stamp_here(s: &Session, known: &Known, site: u32, version: u64) -> Result<Option<u64>> {
-    let spans = known.seen.get(&site).map(|(_, spans)| spans.as_slice()).unwrap_or_default();
+    let seen = known.seen.get(&s.site_id(site)?);
+    let spans = seen.map(|(_, spans)| spans.as_slice()).unwrap_or_default();
     let at = spans.partition_point(|span| span.hi < version);
     let span = spans.get(at).filter(|span| span.lo <= version);
     if let Some(span) = span.filter(|span| span.hi == version && span.stamp != 0) {

@@ -4,7 +4,6 @@
 use super::coverage::{self, Known};
 use super::session::Session;
 use crate::words::changeset::Header;
-use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
 use crate::words::ranges::RangeSet;
 use crate::words::vector::Vector;
@@ -12,13 +11,9 @@ use crate::words::vector::Vector;
 /// A sender that cleaned up what we never saw, or that lacks what we cleaned up, cannot bring us
 /// up by changes.
 pub fn refuse_sender(known: &Known, header: &Header) -> Result<()> {
-    let ours = |site: &SiteId| {
-        let spans = known.seen.values().find(|(id, _)| id == site);
-        spans.map_or(RangeSet::new(), |(_, spans)| coverage::set_of(spans))
-    };
     let old = Error::rejected("too old: take a snapshot");
     for (site, version) in header.horizon.iter().filter(|(_, v)| **v > 0) {
-        if !known.seen.is_empty() && !covers_up_to(&ours(site), *version) {
+        if !known.seen.is_empty() && !covers_up_to(&known.seen_set(site), *version) {
             return Err(old);
         }
     }

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::coverage::{self, Known};
+use super::coverage::{self, Known, SeenHere};
 use super::session::Session;
 use super::{forks, held, log, staged};
 use crate::ground::Prep;
@@ -151,12 +151,11 @@ pub fn came(
 /// over of these is to come. That was by a later version of the same site, or by any of another.
 pub fn stopped(s: &Session, peer: &SiteId, had: &Seen, fresh: &Omits) -> Result<()> {
     let (known, mut left) = (coverage::known(s)?, Omits::new());
-    for (id, spans) in had {
-        let site = s.sites.intern(&s.cache, id)?;
-        let here = known.seen.get(&site).map(|(_, spans)| coverage::set_of(spans));
-        let more = coverage::set_of(spans).difference(&here.unwrap_or_default());
+    for (id, _, spans) in known.differing(had) {
+        let more = coverage::set_of(spans.map_or(&[], Vec::as_slice));
+        let more = more.difference(&known.seen_set(&id));
         if !more.is_empty() {
-            left.insert(site, more);
+            left.insert(s.sites.intern(&s.cache, &id)?, more);
         }
     }
     let left = named(s, left)?;
@@ -330,12 +329,12 @@ fn of(all: &[Lack], site: u32) -> impl Iterator<Item = (&str, u64, u64)> {
 }
 
 /// What is lacking of what was seen, and what was to come after what is here in part.
-pub fn told(s: &Session, seen: &BTreeMap<u32, (SiteId, Vec<Span>)>) -> Result<Vec<Omit>> {
+pub fn told(s: &Session, seen: &SeenHere) -> Result<Vec<Omit>> {
+    let seen: BTreeMap<u32, &Vec<Span>> = seen.values().map(|(site, s)| (*site, s)).collect();
     let mut out = Vec::new();
     for (site, lo, hi, what) in read(s)? {
         let whole: RangeSet = [(lo, hi)].into_iter().collect();
-        let spans = seen.get(&site).map(|(_, spans)| spans.as_slice()).unwrap_or_default();
-        let seen = coverage::set_of(spans);
+        let seen = coverage::set_of(seen.get(&site).map_or(&[], |spans| spans.as_slice()));
         let (site, lacks) = match what.starts_with(TO_COME) {
             true => (s.site_id(site)?, whole.difference(&seen)),
             false if seen.is_empty() => continue,

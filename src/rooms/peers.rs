@@ -2,17 +2,16 @@
 //! acknowledged of what is here. Presenting a vector is an acknowledgement, and so is the header
 //! of a changeset, which carries the sender's vector.
 
-use std::collections::BTreeMap;
-
 use super::session::Session;
 use super::{ahead, coverage};
 use crate::ground::cache::Fixed;
+use crate::words::changeset::Seen;
 use crate::words::clock;
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result};
 use crate::words::ranges::RangeSet;
 use crate::words::value::ValueRef;
-use crate::words::vector::{Span, Vector};
+use crate::words::vector::{self, Span, Vector};
 
 const STANDING: Fixed =
     Fixed(100, "SELECT pulled, acked, last_error FROM crsql_peers WHERE site_id = ?1");
@@ -32,9 +31,6 @@ const FAILED: Fixed = Fixed(
 const FINE: Fixed =
     Fixed(105, "UPDATE crsql_peers SET last_error = NULL, last_error_at = NULL WHERE site_id = ?1");
 const ACKED_ALL: Fixed = Fixed(104, "SELECT acked FROM crsql_peers WHERE acked IS NOT NULL");
-
-/// What a peer is known to have had or to have: versions by site.
-type Seen = BTreeMap<SiteId, Vec<Span>>;
 
 /// How a line begins that says that our own clock is ahead.
 const AHEAD: &str = "our newest write";
@@ -78,14 +74,6 @@ fn fine(s: &Session, peer: &SiteId) -> Result<()> {
     stmt.run()
 }
 
-/// Whether a vector says more than is noted of its maker.
-pub fn is_news(s: &Session, vector: &Vector) -> Result<bool> {
-    let Some(peer) = peer_of(s, vector)? else { return Ok(false) };
-    let new = standing(s, &peer, None, &vector.seen)?;
-    let ahead = ahead::of_peer(s, &*coverage::known(s)?, vector)?.is_some();
-    Ok(new.acked.is_some() || ahead != new.warned)
-}
-
 /// The maker of a vector, where that is another than this file, and sure of what it says.
 fn peer_of(s: &Session, vector: &Vector) -> Result<Option<SiteId>> {
     let Some(peer) = vector.site.filter(|_| !vector.unsure) else { return Ok(None) };
@@ -99,7 +87,10 @@ fn note(s: &Session, peer: &SiteId, pulled: Option<&str>, acked: Option<&str>) -
         stmt.bind(i, said.map_or(ValueRef::Null, |json| ValueRef::Text(json.as_bytes())))?;
     }
     stmt.bind_text(4, clock::to_utc_text(s.now()).as_bytes())?;
-    stmt.run()
+    let at = s.at();
+    stmt.run()?;
+    s.still_known(at);
+    Ok(())
 }
 
 /// What there is to note of a peer.
@@ -128,22 +119,22 @@ fn standing(s: &Session, peer: &SiteId, pulled: Option<&Seen>, acked: &Seen) -> 
 
 /// What was known with what is said now, as the table holds it; None where that is nothing new.
 fn joined(before: ValueRef<'_>, now: &Seen) -> Result<Option<String>> {
-    let said = Vector { seen: now.clone(), ..Vector::default() };
-    let json = said.seen_json();
+    let json = vector::seen_json(now);
     let (ValueRef::Text(text) | ValueRef::Blob(text)) = before else { return Ok(Some(json)) };
     if json.as_bytes() == text {
         return Ok(None);
     }
-    let before = read(text)?;
-    let mut joined = Vector { seen: before.seen.clone(), ..Vector::default() };
-    for (site, spans) in &said.seen {
-        let theirs: RangeSet = spans.iter().map(|s| (s.lo, s.hi)).collect();
-        let all = joined.seen_set(site).union(&theirs);
-        let stamp = |hi: u64| said.stamp_at(site, hi).or(before.stamp_at(site, hi)).unwrap_or(0);
-        let spans = all.iter().map(|(lo, hi)| Span { lo, hi, stamp: stamp(hi) });
-        joined.seen.insert(*site, spans.collect());
+    let mut joined = read(text)?;
+    for (site, said) in now {
+        let before = joined.entry(*site).or_default();
+        if said != before {
+            let all = coverage::set_of(before).union(&coverage::set_of(said));
+            let stamp = |hi| vector::stamp_of(said, hi).or(vector::stamp_of(before, hi));
+            let stamp = |hi| stamp(hi).unwrap_or(0);
+            *before = all.iter().map(|(lo, hi)| Span { lo, hi, stamp: stamp(hi) }).collect();
+        }
     }
-    let json = joined.seen_json();
+    let json = vector::seen_json(&joined);
     Ok(if json.as_bytes() == text { None } else { Some(json) })
 }
 
@@ -161,7 +152,7 @@ pub fn acked_by_any(s: &Session, site: &SiteId) -> Result<RangeSet> {
     let mut stmt = s.cache.fixed(ACKED_ALL)?;
     let mut out = RangeSet::new();
     while stmt.step()? {
-        out = out.union(&read(stmt.text(0))?.seen_set(site));
+        out = out.union(&of(&read(stmt.text(0))?, site));
     }
     Ok(out)
 }
@@ -172,16 +163,20 @@ pub fn acked_by_all(s: &Session, site: &SiteId) -> Result<Option<u64>> {
     let mut stmt = s.cache.fixed(ACKED_ALL)?;
     let mut least: Option<u64> = None;
     while stmt.step()? {
-        let theirs = read(stmt.text(0))?.seen_set(site);
+        let theirs = of(&read(stmt.text(0))?, site);
         let up_to = theirs.iter().next().filter(|(lo, _)| *lo == 1).map_or(0, |(_, hi)| hi);
         least = Some(least.map_or(up_to, |l| l.min(up_to)));
     }
     Ok(least)
 }
 
-/// A vector from the part of it that the table holds: `{site: [[lo, hi, stamp], ...]}`.
-fn read(text: &[u8]) -> Result<Vector> {
-    let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
-    Vector::from_json(&whole)
+/// What a peer has, as the table holds it: `{site: [[lo, hi, stamp], ...]}`.
+fn read(text: &[u8]) -> Result<Seen> {
+    vector::seen_from_json(text)
         .map_err(|e| Error::corrupt(format!("crsql_peers holds no vector: {}", e.text)))
+}
+
+/// The versions of a site among those.
+fn of(seen: &Seen, site: &SiteId) -> RangeSet {
+    seen.get(site).map_or_else(RangeSet::new, |spans| coverage::set_of(spans))
 }

@@ -474,7 +474,7 @@ pub fn since(s: &Rc<Session>, vector: ValueRef<'_>) -> Result<Scan> {
     let vector = coverage::parse(vector)?;
     export::refuse_open(s, "crsql_changes WHERE since = ...")?;
     export::meet_if_possible(s, &vector)?;
-    let missing = s.snapshot(|| durable::promised(s, coverage::missing(s, &vector)?))?;
+    let missing = s.snapshot(|| durable::promised(s, export::missing(s, &vector)?))?;
     let ranges = missing
         .into_iter()
         .map(|(site, spans)| (site, spans.into_iter().map(|span| (span.lo, span.hi)).collect()));

@@ -59,6 +59,10 @@ pub enum Said {
     Splice(Splice),
 }
 
+/// A state of the file, as one connection sees it: SQLite's data version, which every commit
+/// changes, and how many rows this connection had changed.
+pub type At = (u32, i64);
+
 /// One connection.
 pub struct Session {
     /// The connection.
@@ -79,8 +83,8 @@ pub struct Session {
     /// A site that this file was until an exchange row by row showed a fork: what that exchange
     /// left out because the site was thought to be ours is still missing.
     pub unsure: Cell<Option<u32>>,
-    /// What was last read of the file's coverage.
-    pub known: RefCell<Option<Rc<Known>>>,
+    /// What was last read of the file's coverage, and at which state of the file.
+    pub known: RefCell<Option<(At, Rc<Known>)>>,
     /// An own site, and the version up to which this connection has put it on the disk.
     pub durable: Cell<(u32, u64)>,
     /// This file's own site, as it was read at a data version.
@@ -151,6 +155,25 @@ impl Session {
         self.texts.borrow_mut().clear();
     }
 
+    /// The state of the file, where this connection reads or writes; else nobody knows yet.
+    pub fn at(&self) -> Option<At> {
+        let reads = self.db.in_write_txn() || self.db.reading_at().is_some();
+        reads.then(|| (self.db.data_version(), self.db.total_changes()))
+    }
+
+    /// Since a state of the file this connection has written, and maybe committed once, nothing of
+    /// what is known of its coverage: what was known then is known now. More than one commit was
+    /// not ours alone.
+    pub fn still_known(&self, since: Option<At>) {
+        let now = (self.db.data_version(), self.db.total_changes());
+        if let Some((at, _)) = self.known.borrow_mut().as_mut()
+            && since == Some(*at)
+            && now.0.wrapping_sub(at.0) <= 1
+        {
+            *at = now;
+        }
+    }
+
     /// The time now, in clock steps, as the host's file system layer tells it.
     pub fn now(&self) -> u64 {
         clock::from_unix_ms(self.db.now_unix_ms())
@@ -162,9 +185,12 @@ impl Session {
             return Ok(());
         }
         super::unchecked::put_back(self)?;
-        let rowid = self.db.last_insert_rowid();
+        let (rowid, at) = (self.db.last_insert_rowid(), self.at());
         let done = self.cache.enlist()?.run();
         self.db.set_last_insert_rowid(rowid);
+        if done.is_ok() {
+            self.still_known(at);
+        }
         done
     }
 

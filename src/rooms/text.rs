@@ -15,6 +15,7 @@ use super::memory::key_in;
 use super::parts;
 use super::rows;
 use super::session::{Meaning, Said, Session};
+use crate::ground::cache::Fixed;
 use crate::ground::catalog::{Col, Table};
 use crate::types::Parts;
 use crate::types::text::{self, Document, Side, Splice, difference, text_of};
@@ -26,6 +27,9 @@ use crate::words::value::{Value, ValueRef};
 
 /// So many texts are kept open.
 const OPEN_MAX: usize = 8;
+
+/// Another number as soon as somebody else has committed.
+const OTHERS: Fixed = Fixed(195, "PRAGMA main.data_version");
 
 /// Which text it is.
 #[derive(Clone, PartialEq)]
@@ -39,12 +43,18 @@ struct Place {
 pub struct Open {
     place: Place,
     site: SiteId,
-    data_version: u32,
+    others: i64,
     document: Document,
 }
 
 fn place(tid: u32, key: KeyRef<'_>, col: u32) -> Place {
     Place { tid, key: key.to_key(), col }
+}
+
+fn others(s: &Session) -> Result<i64> {
+    let mut stmt = s.cache.fixed(OTHERS)?;
+    stmt.step()?;
+    Ok(stmt.int(0))
 }
 
 /// Takes an open text out, if it is one still.
@@ -53,7 +63,7 @@ fn take(s: &Session, at: &Place) -> Result<Option<Open>> {
     let Some(n) = all.iter().position(|open| open.place == *at) else { return Ok(None) };
     let open = all.remove(n);
     drop(all);
-    let current = open.data_version == s.db.data_version() && open.site == s.own_id()?;
+    let current = open.others == others(s)? && open.site == s.own_id()?;
     Ok(Some(open).filter(|open| current && !open.document.stale()))
 }
 
@@ -68,7 +78,7 @@ fn put_back(s: &Session, open: Open) {
 fn open(s: &Session, place: Place, parts: &Parts) -> Result<Open> {
     let site = s.own_id()?;
     let document = Document::new(parts, &site)?;
-    Ok(Open { place, site, data_version: s.db.data_version(), document })
+    Ok(Open { place, site, others: others(s)?, document })
 }
 
 /// Closes the texts of a row, whose parts somebody else changes.

@@ -22,4 +22,5 @@ pub mod sqltext;
 pub mod uuid;
 pub mod value;
 pub mod vector;
+mod vectortext;
 pub mod wire;

@@ -39,6 +39,7 @@
 use super::clock;
 use super::error::{Error, Result};
 use super::ranges::RangeSet;
+use super::vectortext::{self, put_hex, put_list, put_number, put_sites};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -163,16 +164,7 @@ impl Vector {
 
     /// The stamp of version `hi` of a site, where a range ends there and its stamp is known.
     pub fn stamp_at(&self, site: &Site, hi: u64) -> Option<u64> {
-        let spans = self.seen.get(site)?;
-        let at = spans.binary_search_by_key(&hi, |span| span.hi).ok()?;
-        let span = spans.get(at)?;
-        (span.stamp != 0).then_some(span.stamp)
-    }
-
-    /// What was seen, as the JSON of the vector's `seen`.
-    pub fn seen_json(&self) -> String {
-        let seen = self.seen.iter().filter(|(_, spans)| !spans.is_empty());
-        sites_json(seen.map(|(site, spans)| (site, spans_json(spans))))
+        stamp_of(self.seen.get(site)?, hi)
     }
 
     /// The vector in its one JSON form.
@@ -180,31 +172,46 @@ impl Vector {
         let mut out = String::from("{");
         let (oldest, newest) = self.formats;
         if !self.closed.is_empty() {
-            let closed = self.closed.iter();
-            let closed =
-                closed.map(|(site, c)| (site, format!("[{},{},{}]", c.at, c.stamp, c.from)));
-            let _ = write!(out, "\"closed\":{},", sites_json(closed));
+            out.push_str("\"closed\":");
+            let put = |out: &mut String, c: &Closed| put_list(out, &[c.at, c.stamp, c.from]);
+            put_sites(&mut out, self.closed.iter(), put);
+            out.push(',');
         }
-        let _ = write!(out, "\"epoch\":{},\"formats\":[{oldest},{newest}],", self.epoch);
-        let horizon = self.horizon.iter().map(|(site, version)| (site, version.to_string()));
-        let _ = write!(out, "\"horizon\":{}", sites_json(horizon));
-        let scope = Json::from(self.scope.as_str());
-        let _ = write!(out, ",\"now\":{},", self.now);
+        out.push_str("\"epoch\":");
+        put_number(&mut out, self.epoch);
+        out.push_str(",\"formats\":");
+        put_list(&mut out, &[oldest.into(), newest.into()]);
+        out.push_str(",\"horizon\":");
+        put_sites(&mut out, self.horizon.iter(), |out, version| put_number(out, *version));
+        out.push_str(",\"now\":");
+        put_number(&mut out, self.now);
         if !self.omits.is_empty() {
             let omits = self.omits.iter();
             let omits: Vec<Json> =
                 omits.map(|o| json!([hex16(&o.site), o.lo, o.hi, o.what])).collect();
-            let _ = write!(out, "\"omits\":{},", Json::from(omits));
+            let _ = write!(out, ",\"omits\":{}", Json::from(omits));
         }
         if !self.parts.is_empty() {
-            let parts =
-                self.parts.iter().map(|(site, (v, place))| (site, format!("[{v},{place}]")));
-            let _ = write!(out, "\"parts\":{},", sites_json(parts));
+            out.push_str(",\"parts\":");
+            let put = |out: &mut String, (v, place): &(u64, u64)| put_list(out, &[*v, *place]);
+            put_sites(&mut out, self.parts.iter(), put);
         }
-        let _ = write!(out, "\"scope\":{scope},\"seen\":{}", self.seen_json());
-        let site = self.site.map_or(Json::Null, |site| hex16(&site).into());
-        let unsure = if self.unsure { ",\"unsure\":true" } else { "" };
-        let _ = write!(out, ",\"site\":{site}{unsure},\"v\":{VERSION}}}");
+        let _ = write!(out, ",\"scope\":{}", Json::from(self.scope.as_str()));
+        out.push_str(",\"seen\":");
+        vectortext::put_seen(&mut out, &self.seen);
+        out.push_str(",\"site\":");
+        match &self.site {
+            None => out.push_str("null"),
+            Some(site) => {
+                out.push('"');
+                put_hex(&mut out, site);
+                out.push('"');
+            }
+        }
+        out.push_str(if self.unsure { ",\"unsure\":true" } else { "" });
+        out.push_str(",\"v\":");
+        put_number(&mut out, VERSION);
+        out.push('}');
         out
     }
 
@@ -213,6 +220,9 @@ impl Vector {
     pub fn from_json(text: &[u8]) -> Result<Vector> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(bad(format!("{} bytes are more than {TEXT_BYTES_MAX}", text.len())));
+        }
+        if let Some(vector) = vectortext::read(text) {
+            return Ok(vector);
         }
         let json: Json = serde_json::from_slice(text).map_err(|e| bad(format!("not JSON: {e}")))?;
         let fields = json.as_object().ok_or_else(|| bad("it is not a JSON object"))?;
@@ -248,9 +258,34 @@ impl Vector {
     }
 }
 
+/// What was seen, as the JSON of a vector's `seen`.
+pub fn seen_json(seen: &BTreeMap<Site, Vec<Span>>) -> String {
+    let mut out = String::new();
+    vectortext::put_seen(&mut out, seen);
+    out
+}
+
+/// What was seen, from that JSON. REJECTED as in [`Vector::from_json`].
+pub fn seen_from_json(text: &[u8]) -> Result<BTreeMap<Site, Vec<Span>>> {
+    if let Some(seen) = vectortext::read_seen(text) {
+        return Ok(seen);
+    }
+    let whole = [b"{\"v\":1,\"seen\":".as_slice(), text, b"}"].concat();
+    Vector::from_json(&whole).map(|vector| vector.seen)
+}
+
+/// The stamp of version `hi`, where one of these ranges ends there and its stamp is known.
+pub fn stamp_of(spans: &[Span], hi: u64) -> Option<u64> {
+    let at = spans.binary_search_by_key(&hi, |span| span.hi).ok()?;
+    let span = spans.get(at)?;
+    (span.stamp != 0).then_some(span.stamp)
+}
+
 /// A site as 32 lower-case hex digits.
 pub fn hex16(site: &Site) -> String {
-    format!("{:032x}", u128::from_be_bytes(*site))
+    let mut out = String::with_capacity(32);
+    put_hex(&mut out, site);
+    out
 }
 
 /// A site from 32 lower-case hex digits. REJECTED when it is anything else.
@@ -270,26 +305,6 @@ fn start_of(text: &str) -> String {
 
 fn bad(why: impl AsRef<str>) -> Error {
     Error::rejected(format!("this is not a vector that crsql_vector() made: {}", why.as_ref()))
-}
-
-fn sites_json<'a>(values: impl Iterator<Item = (&'a Site, String)>) -> String {
-    let mut out = String::from("{");
-    for (n, (site, value)) in values.enumerate() {
-        let comma = if n == 0 { "" } else { "," };
-        let _ = write!(out, "{comma}\"{}\":{value}", hex16(site));
-    }
-    out.push('}');
-    out
-}
-
-fn spans_json(spans: &[Span]) -> String {
-    let mut out = String::from("[");
-    for (n, span) in merged(spans).iter().enumerate() {
-        let comma = if n == 0 { "" } else { "," };
-        let _ = write!(out, "{comma}[{},{},{}]", span.lo, span.hi, span.stamp);
-    }
-    out.push(']');
-    out
 }
 
 /// Joins the spans that touch; the stamp is that of the end.
