@@ -393,7 +393,7 @@ impl<'a> World<'a> {
             let migrations = &self.case.migrations;
             let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();
             // A row that is written again keeps its cells' stamps, which may meet others of its life.
-            let revives = self.case.setup.iter().any(|sql| sql.contains("'update-wins'"));
+            let revives = policy::revives(&self.policies);
             let early = self.model.early(&named, &r.site, &seen);
             let early = early.filter(|c| !held && !(revives && c.cl > 1));
             if let Some(early) = early {
