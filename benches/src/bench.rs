@@ -8,6 +8,7 @@ mod counts;
 mod data;
 mod exchange;
 mod growth;
+mod intent;
 mod memory;
 mod ready;
 mod report;
@@ -18,6 +19,8 @@ mod shapes;
 mod sheet;
 mod side;
 mod svg;
+mod texts;
+mod trace;
 mod wish;
 mod writes;
 
@@ -85,7 +88,17 @@ const BY_SITES: &[Group] = &[Group(&growth::BY_SITES, growth::by_sites)];
 const BY_VERSIONS: &[Group] = &[Group(&growth::BY_VERSIONS, growth::by_versions)];
 const FILES: &[Group] = &[Group(&[growth::FILE, growth::FILE_ONE], growth::file)];
 
-const EVERYTHING: [&[Group]; 6] = [TIMES, BY_ROWS, MEMORY, BY_SITES, BY_VERSIONS, FILES];
+const INTENT: &[Group] = &[
+    Group(&[intent::FIRST, intent::COUNTER], intent::counter),
+    Group(&[intent::SET], intent::set),
+    Group(&[intent::MAP], intent::map),
+];
+const TEXTS: &[Group] = &[Group(&texts::TIMES, texts::times)];
+const TEXT_BYTES: &[Group] = &[Group(&texts::BYTES, texts::bytes)];
+const TEXT_GROWS: &[Group] = &[Group(&texts::FLAT, texts::growing)];
+
+const EVERYTHING: [&[Group]; 10] =
+    [TIMES, BY_ROWS, MEMORY, BY_SITES, BY_VERSIONS, FILES, INTENT, TEXTS, TEXT_BYTES, TEXT_GROWS];
 
 fn works(groups: &[Group]) -> Vec<Work> {
     groups.iter().flat_map(|group| group.0.iter().copied()).collect()
@@ -135,7 +148,7 @@ impl Report<'_> {
 
     /// The parts in which crsql is compared with itself.
     fn growing(&mut self, run: &Run) {
-        let Growth { rows, sites, versions } = run.growth;
+        let Growth { rows, sites, versions, .. } = run.growth;
         let versions = versions * REWRITTEN;
         let us = "crsql, us per row or call";
         let rows = (format!("{FEW} rows"), format!("{rows} rows"));
@@ -151,14 +164,31 @@ impl Report<'_> {
         }
     }
 
+    /// Columns that merge by intent.
+    fn intent(&mut self, run: &Run) {
+        let part = run.growth.keystrokes.div_ceil(texts::CUTS);
+        let ends = [format!("first {part}"), format!("last {part}")];
+        let all: [(&str, [&str; 3], &[Group]); 4] = [
+            ("crsql, us per row", ["lww", "", "by intent"], INTENT),
+            ("us per keystroke", ["plain", "yrs", "crsql"], TEXTS),
+            ("bytes", ["yrs", "", "crsql"], TEXT_BYTES),
+            ("us per keystroke", [&ends[0], "", &ends[1]], TEXT_GROWS),
+        ];
+        for (title, columns, groups) in all {
+            let columns = columns.map(str::to_owned).to_vec();
+            self.part(run, (title, columns), groups, Goals::Hold);
+        }
+    }
+
     /// Everything that was asked for.
     fn measure(&mut self, sides: &[Side]) -> Result<()> {
         let wish = self.wish;
-        let growth = match (wish.huge, wish.quick) {
+        let mut growth = match (wish.huge, wish.quick) {
             (true, _) => Growth::HUGE,
             (_, true) => Growth::QUICK,
             _ => Growth::USUAL,
         };
+        growth.keystrokes = wish.keystrokes.unwrap_or(growth.keystrokes);
         let names: Vec<String> = sides.iter().map(|side| side.name.clone()).collect();
         {
             let run = Run::new(wish.shape, wish.rounds(), growth, sides.to_vec())?;
@@ -167,6 +197,7 @@ impl Report<'_> {
             let goals = if usual { Goals::Hold } else { Goals::DoNotHold };
             self.part(&run, heading, TIMES, goals);
             self.growing(&run);
+            self.intent(&run);
         }
         let shapes = match (wish.shapes, wish.matrix) {
             (false, _) => Vec::new(),

@@ -28,6 +28,11 @@ impl AddAssign for Spent {
 }
 
 impl Spent {
+    /// What it took beyond other work.
+    pub fn beyond(self, other: Spent) -> Self {
+        Self { cpu: self.cpu - other.cpu, wall: self.wall - other.wall, ..self }
+    }
+
     /// The same work done more or fewer times.
     pub fn times(self, factor: f64) -> Self {
         Self { cpu: self.cpu * factor, wall: self.wall * factor, ..self }

@@ -62,13 +62,20 @@ pub struct Growth {
     pub sites: usize,
     /// How often each of 1,000 rows is written.
     pub versions: usize,
+    /// How many keystrokes make a text.
+    pub keystrokes: usize,
 }
 
 impl Growth {
-    pub const QUICK: Self = Self { rows: 100_000, sites: 1_000, versions: 100 };
-    pub const USUAL: Self = Self { rows: 1_000_000, sites: 1_000, versions: 1_000 };
-    pub const HUGE: Self = Self { rows: 10_000_000, sites: 1_000, versions: 10_000 };
+    pub const QUICK: Self = Self { rows: 100_000, sites: 1_000, versions: 100, keystrokes: 20_000 };
+    pub const USUAL: Self =
+        Self { rows: 1_000_000, sites: 1_000, versions: 1_000, keystrokes: 60_000 };
+    pub const HUGE: Self =
+        Self { rows: 10_000_000, sites: 1_000, versions: 10_000, keystrokes: TRACE };
 }
+
+/// A trace as long as the one that papers on text measure with: it leaves 100 KB.
+const TRACE: usize = 260_000;
 
 /// The small number of rows, and those that are rewritten.
 pub const FEW: usize = 10_000;

@@ -9,6 +9,7 @@ use crate::data::{Row, Shape};
 use crate::growth::Growth;
 use crate::sheet::Turn;
 use crate::side::{self, CANNOT, Db, Result, Side, TXN_ROWS, expect};
+use crate::texts::Typed;
 
 /// One run of the benchmarks.
 pub struct Run {
@@ -21,6 +22,7 @@ pub struct Run {
     data: OnceCell<Vec<Row>>,
     /// The files with all rows in them, closed: by side.
     bases: Vec<OnceCell<std::result::Result<Base, String>>>,
+    typed: OnceCell<std::result::Result<Typed, String>>,
 }
 
 /// A file with all rows, and where a reader stood after each transaction of `TXN_ROWS`.
@@ -33,7 +35,8 @@ impl Run {
     pub fn new(shape: Shape, rounds: usize, growth: Growth, sides: Vec<Side>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("crsql-benches-").tempdir()?;
         let bases = sides.iter().map(|_| OnceCell::new()).collect();
-        Ok(Self { shape, rounds, growth, sides, dir, data: OnceCell::new(), bases })
+        let (data, typed) = Default::default();
+        Ok(Self { shape, rounds, growth, sides, dir, data, bases, typed })
     }
 
     pub fn rows(&self) -> usize {
@@ -99,6 +102,12 @@ impl Run {
         Ok(db)
     }
 
+    /// The text that several tables tell of, typed once.
+    pub fn typed(&self) -> Result<&Typed> {
+        let typed = self.typed.get_or_init(|| Typed::new(self).map_err(|e| e.to_string()));
+        Ok(typed.as_ref().map_err(Clone::clone)?)
+    }
+
     /// Something of each side.
     pub fn each<S>(&self, make: impl Fn(&Side) -> Result<S>) -> Sides<S> {
         Sides::new(self.sides.iter().map(|side| || make(side)))
@@ -134,7 +143,12 @@ impl<S> Sides<S> {
 
     /// Two things that are there already.
     pub fn two(base: S, ours: S) -> Self {
-        Self { states: vec![Ok(base), Ok(ours)], held: vec![0; 2] }
+        Self::of(vec![base, ours])
+    }
+
+    /// Several things that are there already.
+    pub fn of(things: Vec<S>) -> Self {
+        Self { held: vec![0; things.len()], states: things.into_iter().map(Ok).collect() }
     }
 
     /// Runs the sides in steps, turn by turn, so that whatever else the machine does falls on all.

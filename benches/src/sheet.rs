@@ -13,7 +13,7 @@ pub const OURS: usize = 2;
 /// What a line of the sheet must reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// CPU time, as a multiple of plain SQLite's. Half as much again is still let pass.
+    /// CPU time, as a multiple of the base's. Half as much again is still let pass.
     Times(f64),
     /// No more CPU time than plain SQLite. Two runs of one program differ by a few in a hundred,
     /// so up to 1.05 counts as reached.

@@ -124,7 +124,8 @@ impl Db {
         Ok(())
     }
 
-    fn write_rows(&self, sql: &str, rows: &[Row], per: usize) -> Result<()> {
+    /// Runs a statement with the key and the values of each row, `per` to a transaction.
+    pub fn write_rows(&self, sql: &str, rows: &[Row], per: usize) -> Result<()> {
         let mut stmt = self.conn.prepare_cached(sql)?;
         self.write(rows, per, |row| {
             stmt.execute(params_from_iter(std::iter::once(&row.key).chain(&row.values)))?;

@@ -17,6 +17,7 @@ crsql-benches: what crsql costs beside plain SQLite, its session extension and o
   --shapes       the main lines in other shapes too, as a full run does
   --matrix       the main lines in all combinations of shapes
   --huge         growth up to 10,000,000 rows and versions
+  --keystrokes N so many keystrokes make a text; 20,000 with --quick, 60,000 else, 260,000 if --huge
   --peer FILE    another library with cr-sqlite's interface; may be said more than once
   --only TEXT    only the lines whose name contains TEXT
   --lib FILE     the extension; else $CRSQL_LIB, else the one beside Cargo.toml of crsql
@@ -39,6 +40,7 @@ pub struct Wish {
     pub huge: bool,
     pub rounds: Option<usize>,
     pub shape: Shape,
+    pub keystrokes: Option<usize>,
     pub only: Option<String>,
     pub lib: PathBuf,
     pub peers: Vec<PathBuf>,
@@ -65,6 +67,7 @@ impl Wish {
             huge: false,
             rounds: None,
             shape: Shape::usual(0),
+            keystrokes: None,
             only: None,
             lib: std::env::var_os("CRSQL_LIB").map_or_else(default_lib, PathBuf::from),
             peers: Vec::new(),
@@ -97,6 +100,9 @@ impl Wish {
                 "--key" => wish.shape.key = key(&value()?)?,
                 "--columns" => wish.shape.columns = value()?.parse()?,
                 "--value" => wish.shape.value_bytes = Some(value()?.parse()?),
+                "--keystrokes" => {
+                    wish.keystrokes = Some(value()?.replace([',', '_'], "").parse()?);
+                }
                 "--only" => wish.only = Some(value()?),
                 "--lib" => wish.lib = value()?.into(),
                 "--peer" => wish.peers.push(value()?.into()),
@@ -126,6 +132,9 @@ impl Wish {
         }
         if self.shape.rows < 2000 || self.rounds == Some(0) {
             return Err("2,000 rows and 1 round at least".into());
+        }
+        if self.keystrokes.is_some_and(|n| n < 1000) {
+            return Err("1,000 keystrokes at least".into());
         }
         if !(2..=100).contains(&self.shape.columns) {
             return Err("2 to 100 columns".into());
