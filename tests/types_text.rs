@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use common::sync::{assert_equal, changes, insert, pull_in, settle};
 use common::{Seeded, error, int, memory, one, open, run};
 use rusqlite::Connection;
@@ -244,4 +247,41 @@ fn whatever_is_typed_ends_everywhere() {
         }
         assert_eq!(one(&all[1], "SELECT count(*) FROM crsql_check() WHERE fault = 'parts'"), "0");
     }
+}
+
+/// The sweep of the log asked for each of its entries whether the row still has a part of it, and
+/// read all parts of the row for that. In a text every keystroke is an entry of the same row: the
+/// longer the text, the more each of them cost, and every 2,048th stood still for seconds.
+#[test]
+fn the_sweep_reads_the_parts_of_a_long_text_once() {
+    let mut db = replica();
+    run(&db, "INSERT INTO docs VALUES(1, '', 'x')");
+    let stretch = "word ".repeat(100);
+    for _ in 0..300 {
+        db.query_row("SELECT crsql_text_splice('docs', 1, 'body', 0, 0, ?1)", [&stretch], |_| {
+            Ok(())
+        })
+        .unwrap();
+    }
+    let parts = int(&db, "SELECT count(*) FROM crsql_parts");
+    assert!(parts > 300, "{parts} parts");
+    // Counts tens of instructions of SQLite's machine, by keystroke.
+    let tens = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&tens);
+    let count = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    db.progress_handler(10, Some(count)).unwrap();
+    let splice = "SELECT crsql_text_splice('docs', 1, 'body', 0, 0, 'x')";
+    let mut costs: Vec<u64> = Vec::new();
+    for _ in 0..2048 {
+        let before = tens.load(Ordering::Relaxed);
+        one(&db, splice);
+        costs.push(tens.load(Ordering::Relaxed) - before);
+    }
+    let most = costs.iter().max().unwrap();
+    // A thousand entries and more are looked at, with some 100 instructions each.
+    assert!(*most > 5_000, "none of the keystrokes swept: {most}");
+    assert!(*most < 60_000, "a keystroke took {most}0 instructions");
 }

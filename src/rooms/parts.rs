@@ -50,6 +50,12 @@ const RENAME: Fixed = Fixed(
      WHERE tid = ?1 AND key = ?2 AND site = ?3 AND version = ?4 RETURNING 1",
 );
 
+const DOTS: Fixed = Fixed(
+    187,
+    "SELECT site, version, seq FROM crsql_parts
+     WHERE tid = ?1 AND key = ?2 AND register IS NOT -1",
+);
+
 /// The register under which the base is kept. Registers that are named by a site are kept by its
 /// ordinal; others by their name.
 const BASE: i64 = -1;
@@ -257,11 +263,20 @@ pub fn shown(s: &Session, kind: &dyn Type, col: &Col, parts: &Parts) -> Result<V
     Ok(types::stored(col.affinity, kind.shown(s, parts)?))
 }
 
-/// Whether a part of the row comes from a transaction, between two places.
-pub fn say(s: &Session, table: &Table, key: KeyRef<'_>, from: (Txn, u64, u64)) -> Result<bool> {
-    let (txn, lo, hi) = from;
-    let of = |p: &Part| p.dot.txn == txn && (lo..hi).contains(&p.dot.seq);
-    Ok(of_row(s, table, key)?.parts.iter().any(of))
+/// Where the parts of a row were written, in order.
+pub fn dots(s: &Session, table: &Table, key: KeyRef<'_>) -> Result<Vec<Dot>> {
+    let mut out = Vec::new();
+    if !table.typed {
+        return Ok(out);
+    }
+    let mut stmt = s.cache.fixed(DOTS)?;
+    bind_row(&mut stmt, table.tid, key)?;
+    while stmt.step()? {
+        let txn = Txn { site: store::ordinal(stmt.int(0))?, version: count(stmt.int(1))? };
+        out.push(Dot { txn, seq: count(stmt.int(2))? });
+    }
+    out.sort_unstable();
+    Ok(out)
 }
 
 /// Gives what a transaction wrote of a row's parts to another one; and whether that was anything.

@@ -11,15 +11,20 @@
 //! Never folded: the newest record of a site, the end of a range of coverage, and own records that
 //! a known peer has not acknowledged: their stamps are how forks are noticed.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
+
 use super::log::{self, Record, count, int};
 use super::parts;
 use super::peers;
 use super::session::Session;
 use crate::ground::cache::Fixed;
+use crate::ground::catalog::Table;
 use crate::ground::store;
 use crate::words::deps;
-use crate::words::dot::Txn;
+use crate::words::dot::{Dot, Txn};
 use crate::words::error::Result;
+use crate::words::key::Key;
 use crate::words::keylist::{self, Entry};
 use crate::words::planted::planted;
 use crate::words::rowclock::RowClock;
@@ -85,7 +90,7 @@ pub fn run(s: &Session, entries: u64) -> Result<()> {
     let mut hand = hand(s)?;
     let (most, mut entries) = (entries.saturating_mul(AT_ONCE), entries);
     let (mut looked, mut wrapped) = (0, false);
-    let acked = Acked::default();
+    let known = Known::default();
     while looked < entries {
         let parts = read(s, hand, 64)?;
         let Some(last) = parts.last() else {
@@ -99,7 +104,7 @@ pub fn run(s: &Session, entries: u64) -> Result<()> {
         hand = (last.txn.site, last.txn.version, last.part + 1);
         for (i, part) in parts.iter().enumerate() {
             looked += (part.rows.len() as u64).max(1);
-            entries = (entries + one(s, part, &acked)?).min(most);
+            entries = (entries + one(s, part, &known)?).min(most);
             if looked >= entries && i + 1 < parts.len() {
                 hand = (part.txn.site, part.txn.version, part.part + 1);
                 break;
@@ -138,16 +143,16 @@ fn read(s: &Session, from: Hand, limit: usize) -> Result<Vec<Part>> {
 }
 
 /// Looks at one part; gives how many entries went.
-fn one(s: &Session, part: &Part, acked: &Acked) -> Result<u64> {
+fn one(s: &Session, part: &Part, known: &Known) -> Result<u64> {
     let mut kept = Vec::with_capacity(part.rows.len());
     for entry in &part.rows {
-        if still_says(s, part.txn, entry)? {
+        if still_says(s, part.txn, entry, known)? {
             kept.push(entry);
         }
     }
     let gone = (part.rows.len() - kept.len()) as u64;
     if kept.is_empty() && part.part == 0 {
-        if removable(s, part.txn, acked)? {
+        if removable(s, part.txn, known)? {
             return fold(s, part.txn).map(|()| gone.max(1));
         }
     } else if kept.is_empty() {
@@ -175,14 +180,11 @@ fn bind(stmt: &mut crate::ground::Stmt, part: &Part) -> Result<()> {
 }
 
 /// Whether the row's clock still names the transaction within the entry.
-fn still_says(s: &Session, txn: Txn, entry: &Entry) -> Result<bool> {
+fn still_says(s: &Session, txn: Txn, entry: &Entry, known: &Known) -> Result<bool> {
     let Some(table) = s.find_table(entry.tid)? else { return Ok(false) };
     let Some(clock) = log::clock_of(s, entry.tid, entry.key.borrow())? else { return Ok(false) };
-    let part = || {
-        let within = (txn, entry.seq, entry.seq + entry.span);
-        parts::say(s, &table, entry.key.borrow(), within)
-    };
-    Ok((names(&clock, txn, entry) || part()?) && !planted!("swept-though-needed"))
+    Ok((names(&clock, txn, entry) || known.part_says(s, &table, txn, entry)?)
+        && !planted!("swept-though-needed"))
 }
 
 fn names(clock: &RowClock, txn: Txn, entry: &Entry) -> bool {
@@ -197,22 +199,52 @@ fn names(clock: &RowClock, txn: Txn, entry: &Entry) -> bool {
     life || over || base
 }
 
-/// What peers have acknowledged of own versions, asked once a sweep.
-#[derive(Default)]
-struct Acked(std::cell::OnceCell<Option<u64>>);
+/// The parts of so many rows are remembered.
+const ROWS_MAX: usize = 8;
 
-impl Acked {
+/// What is asked once a sweep.
+#[derive(Default)]
+struct Known {
+    acked: OnceCell<Option<u64>>,
+    /// Where the parts of a row were written. Each keystroke in a text is an entry of the same row,
+    /// which has a part for a stretch of them: they are not read again for each.
+    dots: RefCell<VecDeque<(u32, Key, Vec<Dot>)>>,
+}
+
+impl Known {
     /// The greatest own version that every known peer has; None where there is no peer.
-    fn by_all(&self, s: &Session) -> Result<Option<u64>> {
-        if let Some(known) = self.0.get() {
+    fn acked_by_all(&self, s: &Session) -> Result<Option<u64>> {
+        if let Some(known) = self.acked.get() {
             return Ok(*known);
         }
         let found = peers::acked_by_all(s, &s.own_id()?)?;
-        Ok(*self.0.get_or_init(|| found))
+        Ok(*self.acked.get_or_init(|| found))
+    }
+
+    /// Whether a part of the entry's row comes from the transaction within the entry.
+    fn part_says(&self, s: &Session, table: &Table, txn: Txn, entry: &Entry) -> Result<bool> {
+        if !table.typed {
+            return Ok(false);
+        }
+        let mut all = self.dots.borrow_mut();
+        let known = all.iter().position(|(tid, key, _)| *tid == entry.tid && *key == entry.key);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let dots = parts::dots(s, table, entry.key.borrow())?;
+                all.truncate(ROWS_MAX - 1);
+                all.push_front((entry.tid, entry.key.clone(), dots));
+                0
+            }
+        };
+        let Some((_, _, dots)) = all.get(at) else { return Ok(false) };
+        let first = dots.partition_point(|dot| *dot < Dot { txn, seq: entry.seq });
+        let within = |dot: &Dot| dot.txn == txn && dot.seq < entry.seq + entry.span;
+        Ok(dots.get(first).is_some_and(within))
     }
 }
 
-fn removable(s: &Session, txn: Txn, acked: &Acked) -> Result<bool> {
+fn removable(s: &Session, txn: Txn, known: &Known) -> Result<bool> {
     let mut stmt = s.cache.fixed(MORE_PARTS)?;
     stmt.bind_int(1, i64::from(txn.site))?;
     stmt.bind_int(2, int(txn.version))?;
@@ -232,7 +264,7 @@ fn removable(s: &Session, txn: Txn, acked: &Acked) -> Result<bool> {
     if txn.site != s.own()? {
         return Ok(true);
     }
-    Ok(acked.by_all(s)?.is_none_or(|up_to| txn.version <= up_to))
+    Ok(known.acked_by_all(s)?.is_none_or(|up_to| txn.version <= up_to))
 }
 
 fn next_record(s: &Session, txn: Txn) -> Result<Option<Txn>> {
