@@ -266,16 +266,10 @@ pub fn times(run: &Run, sheet: &mut Sheet) -> Result<()> {
 /// Beside what yrs makes of the same keystrokes.
 pub fn bytes(run: &Run, sheet: &mut Sheet) -> Result<()> {
     let [one, many] = &run.typed()?.ways;
-    let figures: [(&Went, fn(&Weight) -> f64); 5] = [
-        (one, |w| w.written),
-        (one, |w| w.changeset),
-        (one, |w| w.parts),
-        (many, |w| w.written),
-        (many, |w| w.parts),
-    ];
-    for (work, (way, figure)) in BYTES.into_iter().zip(figures) {
-        let both = vec![Ok(figure(&way.yrs)), Ok(figure(&way.ours))];
-        sheet.bytes(work, two_columns(both));
+    let figures = |w: Weight, m: Weight| [w.written, w.changeset, w.parts, m.written, m.parts];
+    let yrs = figures(one.yrs, many.yrs);
+    for ((work, yrs), ours) in BYTES.into_iter().zip(yrs).zip(figures(one.ours, many.ours)) {
+        sheet.bytes(work, two_columns(vec![Ok(yrs), Ok(ours)]));
     }
     Ok(())
 }
