@@ -179,6 +179,35 @@ fn what_never_were_neighbours_has_nothing_between_it() {
     }
 }
 
+/// The same fuzz, later: somebody said that he typed between a character and itself, or between it
+/// and one before it. yrs cut its piece of text at the one and then at the other, and forgot the
+/// first cut; where the run went depended on whether the piece had been cut there already.
+#[test]
+fn nothing_is_between_a_character_and_itself() {
+    let base = Value::text("abcd");
+    for (right, place) in (0..=1).flat_map(|right| (1..=3).map(move |place| (right, place))) {
+        let [mut liar, mut other] = [0, 1].map(|n| Replica::new(n, base.clone()));
+        let mut lie = liar.type_at(2, "x").pop().unwrap();
+        let Value::Blob(bytes) = &mut lie.value else { panic!("no chunk") };
+        assert_eq!(bytes[10..17], [1, 1 << 4 | 2 << 2 | 2, 0, 1, 0, 2, b'x']);
+        bytes[15] = right;
+        assert!(accepts(&lie.register, lie.value.as_ref()));
+        let said = other.type_at(place, "y");
+        let mut all = said.clone();
+        all.push(lie.clone());
+        for n in 0..all.len() {
+            all.rotate_left(1);
+            let mut open = Replica::new(8 + n as u8, base.clone());
+            for message in &all {
+                open.text();
+                open.hear(message);
+                open.is_as_from_scratch();
+            }
+            assert_eq!(open.text(), other.text(), "{right} {place}");
+        }
+    }
+}
+
 #[test]
 fn registers_have_one_form() {
     let mut random = Random(3);

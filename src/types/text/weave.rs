@@ -6,9 +6,10 @@
 //! Nor is it given a run between neighbours that were never neighbours. Each character is *behind*
 //! the one to its left when it was typed, and behind all that that one is behind. A text has each
 //! character, then all that is behind it, before anything else. So where two are next to each
-//! other, the left one is what the right one was typed at, or is behind that. Where this holds for
-//! all runs, yrs gives one order, whatever came first; where it does not, which only a liar writes,
-//! the order would depend on that. It is decided by what the parts say and by nothing else.
+//! other, the left one is what the right one was typed at, or is behind that; and it is not the
+//! right one itself, nor behind it. Where this holds for all runs, yrs gives one order, whatever
+//! came first; where it does not, which only a liar writes, the order would depend on that. It is
+//! decided by what the parts say and by nothing else.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -116,7 +117,8 @@ impl Known {
             true => line.left,
             false => Some(Id { clock: right.clock - 1, ..right }),
         };
-        typed_at.is_none_or(|at| left.is_some_and(|left| self.is_behind(left, at)))
+        let Some(left) = left else { return typed_at.is_none() };
+        typed_at.is_none_or(|at| self.is_behind(left, at)) && !self.is_behind(left, right)
     }
 
     /// Whether a character is another, or behind it.
