@@ -2,7 +2,7 @@
 //! is accepted may say anything, and nothing breaks over it: no panic, no error, and everybody who
 //! opens the same registers shows the same.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use crsql::types::Parts;
 use crsql::types::text::{RUNS_MAX, Side, Splice, accepts, at, shown};
