@@ -23,7 +23,7 @@ SELECT count(*) FROM crsql_held;
 UPDATE t SET n = n + 5, top = 3, tags = '["a","c"]', props = json_set(props, '$.y.z', 3), pick = 'b says';
 UPDATE t SET body = 'One two and three.', best = 'z';
 UPDATE t SET qty = qty + 1;
-UPDATE t SET qty = qty - 2;
+UPDATE t SET qty = -1;
 SELECT writefile('b.changes', crsql_changeset()) > 0;
 .open a.db
 .load $LIB
