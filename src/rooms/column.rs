@@ -246,7 +246,8 @@ pub fn counter_set(
             return Err(Error::refused(format!("{CALL}: column {name} {why}")));
         }
         let key = row_of(s, CALL, &table, key)?;
-        let exactly = Meaning { tid: table.tid, col: col.id, said: Said::Exactly };
+        let (tid, col) = (table.tid, col.id);
+        let exactly = Meaning { tid, key: key.clone(), col, said: Said::Exactly };
         s.meaning(exactly, || rows::update(s, &table, &key, &[(at, value)]))
     })
 }
