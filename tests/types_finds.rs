@@ -239,6 +239,63 @@ fn an_old_version_that_cannot_be_is_refused_by_name() {
     assert_eq!(one(&db, "SELECT crsql_text_at('d', 1, 't', 9223372036854775807)"), "ab");
 }
 
+/// Who had said how a column merges held what came from who had not, for ever: also when it was
+/// said there too, and whatever came from there afterwards. The two never were equal again.
+#[test]
+fn what_a_sender_wrote_before_he_said_it_is_taken_when_he_has() {
+    let schema =
+        "CREATE TABLE k(id INTEGER PRIMARY KEY, c INTEGER, s TEXT); SELECT crsql_as_crr('k')";
+    let say = "SELECT crsql_column('k', 'c', 'counter'), crsql_column('k', 's', 'set')";
+    for again in [false, true] {
+        let (a, b) = (with(schema), with(schema));
+        run(&a, "INSERT INTO k VALUES(1, 1, '[]')");
+        exchange(&[&a, &b]);
+        run(&a, say);
+        run(&a, "UPDATE k SET c = c + 1, s = '[1]'");
+        run(&b, "UPDATE k SET c = c + 100, s = '[2]'; INSERT INTO k VALUES(2, 7, '[7]')");
+        settle(&[&a, &b]);
+        let held = "SELECT count(*) FROM crsql_held WHERE reason LIKE '%as lww at its sender%'";
+        assert_eq!(int(&a, held), 4);
+        run(&b, say);
+        match again {
+            false => run(&b, "UPDATE k SET c = c + 1, s = '[1, 2, 3]' WHERE id = 1"),
+            true => run(&a, say),
+        }
+        exchange(&[&a, &b]);
+        assert_eq!(int(&a, "SELECT count(*) FROM crsql_held"), 0);
+        let wanted = if again { "102[1,2]" } else { "103[1,2,3]" };
+        assert_eq!(one(&a, "SELECT c || s FROM k WHERE id = 1"), wanted);
+    }
+}
+
+/// A table that is built anew keeps its clocks and parts. Where it was copied with other values the
+/// column held what nobody else could come to, a bounded one -12, and where it got a type that its
+/// merging has no use for every UPDATE was refused from then on.
+#[test]
+fn a_table_that_is_built_anew_keeps_what_was_merged() {
+    let db = with(SHELF);
+    run(&db, "UPDATE shelf SET qty = qty - 2");
+    let build = |columns: &str, value: &str| {
+        format!(
+            "BEGIN; SELECT crsql_begin_alter('shelf');
+             CREATE TABLE anew(id INTEGER PRIMARY KEY, {columns});
+             INSERT INTO anew(id, qty) SELECT id, {value} FROM shelf;
+             DROP TABLE shelf; ALTER TABLE anew RENAME TO shelf;
+             SELECT crsql_commit_alter('shelf')"
+        )
+    };
+    let text = error(&db, &build("qty INTEGER, note", "qty - 20"));
+    assert!(text.contains("copy them as they are, and say UPDATE after"), "{text}");
+    run(&db, "ROLLBACK");
+    let text = error(&db, &build("qty TEXT", "qty"));
+    assert!(text.contains("merges as bounded, which is for a column of integers"), "{text}");
+    run(&db, "ROLLBACK");
+    run(&db, &build("note, qty INTEGER NOT NULL DEFAULT 0", "qty"));
+    run(&db, "COMMIT; UPDATE shelf SET qty = qty - 1");
+    assert_eq!(rows(&db, "SELECT qty FROM shelf"), ["7", "7"]);
+    assert_eq!(rows(&db, "SELECT * FROM crsql_check()"), [""; 0]);
+}
+
 /// Random shops whose rows were there before the column was bounded, with REPLACE, upserts and
 /// grants in partitions: nobody ever has taken what was another's.
 #[test]

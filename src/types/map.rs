@@ -127,7 +127,7 @@ impl Type for Map {
         }
         Some(match gathered(new) {
             None => format!(
-                "is a map, and takes the text of a JSON object that is nested at most {DEEPEST} deep"
+                "is a map, and takes the text of a JSON object, nested at most {DEEPEST} deep"
             ),
             Some(_) => format!("is a map, whose names have at most {LONGEST} bytes on their path"),
         })
