@@ -268,8 +268,8 @@ pub fn splice(
         };
         let byte = |from: usize, n: usize| {
             let rest = text.get(from..)?;
-            let places = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            places.skip(n).next().map(|at| from + at)
+            let mut places = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            places.nth(n).map(|at| from + at)
         };
         let at = byte(0, position).ok_or_else(beyond)?;
         let end = byte(at, deletions).ok_or_else(beyond)?;
