@@ -72,7 +72,7 @@ counts: build ## instructions per row of each operation, against benches/counts.
 	$(BESIDE) benches/Cargo.toml -- --counts benches/counts.txt $(if $(BLESS),--bless)
 
 laws: ## CASES=1000000 random cases for each law of merging, beside the small world in full
-	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws
+	CRSQL_CASES=$(CASES) $(CARGO) test --locked --test laws --test laws_types
 
 sim: ## SEEDS=2000 simulated worlds; SEED=x runs one and tells what happens in it
 	$(BESIDE) sim/Cargo.toml -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

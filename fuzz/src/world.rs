@@ -16,6 +16,12 @@ CREATE TABLE loose(k NOT NULL PRIMARY KEY, v) WITHOUT ROWID;
 CREATE TABLE firm(id TEXT PRIMARY KEY NOT NULL, i INTEGER, r REAL, t TEXT, b BLOB, x ANY) STRICT;
 CREATE TABLE keys(a TEXT NOT NULL, b BLOB NOT NULL, PRIMARY KEY(a, b));
 CREATE TABLE \"o'd\"\"d\"(\"k ey\" TEXT PRIMARY KEY NOT NULL, \"se;l\" TEXT, \"x'\"\"\" INT);
+CREATE TABLE meant(k INTEGER PRIMARY KEY NOT NULL, n INTEGER, tags TEXT, props TEXT, pick,
+  qty INTEGER, body TEXT, best);
+SELECT crsql_as_crr('meant'), crsql_column('meant', 'n', 'counter'),
+  crsql_column('meant', 'tags', 'set'), crsql_column('meant', 'props', 'map'),
+  crsql_column('meant', 'pick', 'multi'), crsql_column('meant', 'qty', 'bounded'),
+  crsql_column('meant', 'body', 'text'), crsql_column('meant', 'best', 'custom:max');
 SELECT crsql_as_crr('plain'); SELECT crsql_as_crr('pairs'); SELECT crsql_as_crr('uuids');
 SELECT crsql_as_crr('loose'); SELECT crsql_as_crr('firm'); SELECT crsql_as_crr('keys');
 SELECT crsql_as_crr('o''d\"d');";
@@ -39,6 +45,8 @@ INSERT INTO uuids VALUES('0192f0c4-7a3b-7def-8123-456789abcdef', 'u1'), ('plain 
 INSERT INTO loose VALUES(1, 'int'), (1.5, 'real'), ('1', 'text'), (x'31', 'blob');
 INSERT INTO firm VALUES('f1', 5, 5.5, 't', x'05', 'any'), ('f2', NULL, NULL, NULL, NULL, 3);
 INSERT INTO keys VALUES('a', x'01'), ('b', x'');
+INSERT INTO meant VALUES(1, 5, '[1, \"a\"]', '{\"x\": {\"y\": 1}}', 'p', 9, 'One two three', 1.5),
+  (2, NULL, NULL, NULL, NULL, 0, NULL, NULL);
 INSERT INTO \"o'd\"\"d\" VALUES('k', 's', 1);";
 
 const SECOND: &str = "
@@ -50,12 +58,16 @@ BEGIN; INSERT INTO plain(id, a) VALUES(10, 1); INSERT INTO plain(id, a) VALUES(1
 UPDATE pairs SET k2 = 5 WHERE k1 = 'p' AND k2 = 1;
 DELETE FROM keys WHERE a = 'a';
 UPDATE uuids SET body = NULL;
+UPDATE meant SET n = n + 2, tags = '[\"a\", 2.5]', props = '{\"x\": {\"z\": []}}', pick = x'00',
+  qty = qty + 4, body = 'One, two, three', best = 'b' WHERE k = 1;
 DELETE FROM loose WHERE k = 1;";
 
 const THIRD: &str = "
 UPDATE plain SET a = 'mine', n = 3 WHERE id = 1; INSERT INTO plain(id, a) VALUES(4, 'back');
 UPDATE pairs SET v = x'22' WHERE k2 = 2; INSERT INTO firm(id, x) VALUES('f3', 1.0);
-INSERT INTO keys VALUES('c', x'0303'); DELETE FROM uuids WHERE id = 'plain text';
+INSERT INTO keys VALUES('c', x'0303');
+UPDATE meant SET n = -1, tags = '[null]', props = '{\"q\": null}', pick = 1, qty = qty + 1,
+  body = coalesce(body, '') || ' é🐘', best = 7; DELETE FROM uuids WHERE id = 'plain text';
 UPDATE firm SET i = 6, r = 6.5 WHERE id = 'f1';";
 
 const MANY: &str = "

@@ -392,11 +392,10 @@ impl<'a> World<'a> {
             let seen = seen(&serde_json::from_str(&r.vector).unwrap_or_default());
             let migrations = &self.case.migrations;
             let named: Vec<_> = changes.iter().filter_map(|c| forward(migrations, c)).collect();
-            // A row that is written again keeps its cells' stamps, which may meet others of its life.
-            let revives = policy::revives(&self.policies);
+            // A row that is written again keeps its cells' stamps.
+            let again = |c: &&model::Change| c.cl > 1 && policy::revives(&self.policies);
             let early = self.model.early(&named, &r.site, &seen);
-            let early = early.filter(|c| !held && !(revives && c.cl > 1));
-            if let Some(early) = early {
+            if let Some(early) = early.filter(|c| !held && !again(c)) {
                 return Err(format!(
                     "replica {at}: version {version} wrote {}.{:?} with the stamp {}, and had seen \
                      a later one",

@@ -399,6 +399,7 @@ pub fn commit(s: &Rc<Session>, name: &str) -> Result<()> {
         rebuilt::backfill_columns(s, &table, &added)?;
         if rebuilt {
             rebuilt::refuse_lost(s, &table)?;
+            rebuilt::refuse_remade(s, &table)?;
             rebuilt::reconcile_rows(s, &table)?;
         }
         ordered::come_back(s, &table)?;

@@ -102,6 +102,13 @@ fn apply_all(s: &Session, changeset: &Changeset<'_>, bytes: &[u8]) -> Result<(Re
         covered(header, &txn.head)?;
         transaction(s, &inbound, &txn, &mut cells, &mut report)?;
     }
+    held::retry_agreed(s, &|table, column| {
+        let is = |(of, name): &(String, String)| {
+            of.eq_ignore_ascii_case(table) && name.eq_ignore_ascii_case(column)
+        };
+        let mut told = inbound.tables.iter();
+        told.any(|theirs| theirs.agrees(table, column)) || report.by_intent.iter().any(is)
+    })?;
     // So that nothing is written any more between what is known at the end and what is told.
     flush::flush(s)?;
     let (seen, new) = grant(s, &vector, &inbound, &report)?;

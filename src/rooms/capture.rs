@@ -28,9 +28,7 @@ pub fn insert(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     }
     let table = begin(s, args)?;
     push(s, &table, args, 2, Op::Insert)?;
-    if table.typed {
-        rights::keep(s, &table, &[])?;
-    }
+    rights::keep(s, &table, rights::Found::Told(&[]))?;
     policy::inserted(s, &table)
 }
 
@@ -56,7 +54,7 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let watched = table.watched.len();
     let all = upsert::distrusts_old(s, first > 0)?;
     let mut set = BitSet::default();
-    let meant = if table.typed { s.meant(table.tid) } else { None };
+    let meant = meant(s, &table, args, first)?;
     for (i, at) in (pairs..args.len()).step_by(2).enumerate() {
         let said = meant.as_ref().is_some_and(|m| table.watched.get(first + i) == Some(&m.col));
         if said || all || differ(&table, first + i, args.get(at), args.get(at + 1)) {
@@ -68,8 +66,12 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     } else {
         Vec::new()
     };
+    let found = if all { rights::Found::Untold } else { rights::Found::Told(&olds) };
     if first > 0 {
         more(&s.memory, set)?;
+        if !all {
+            rights::keep(s, &table, found)?;
+        }
         remember(&mut s.memory.borrow_mut(), olds);
         return Ok(());
     }
@@ -80,7 +82,8 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
         if !planted!("old-key-forgotten") {
             push(s, &table, args, 3, Op::Delete)?;
         }
-        return push(s, &table, args, 3 + keys, Op::Insert);
+        push(s, &table, args, 3 + keys, Op::Insert)?;
+        return rights::keep(s, &table, rights::Found::Told(&[]));
     }
     let whole = args.len() >= pairs + 2 * watched;
     if whole && !table.stale && set.is_empty() && !loose(&table, args, 3 + keys) {
@@ -90,11 +93,24 @@ pub fn update(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<()>
     let exactly = meant.as_ref().is_some_and(|m| matches!(m.said, Said::Exactly));
     let op = if exactly { Op::Exact(bits) } else { Op::Update(bits) };
     push(s, &table, args, 3 + keys, op)?;
-    if table.typed {
-        rights::keep(s, &table, &olds)?;
-    }
+    rights::keep(s, &table, found)?;
     remember(&mut s.memory.borrow_mut(), olds);
     Ok(())
+}
+
+/// What the write that runs means of this row, if it is more than its values tell. Triggers of the
+/// application may write other rows meanwhile.
+fn meant(s: &Session, table: &Table, args: Args<'_>, first: usize) -> Result<Option<Meaning>> {
+    let Some(meant) = s.meant(table.tid).filter(|_| table.typed) else { return Ok(None) };
+    let same = if first > 0 {
+        let memory = s.memory.borrow();
+        memory.events.last().is_some_and(|e| memory.key(e.key) == meant.key.borrow())
+    } else {
+        let mut bytes = Vec::new();
+        let at = key_of(table, args, 3 + table.keys.len(), &mut bytes)?;
+        key_ref(at, &bytes) == meant.key.borrow()
+    };
+    Ok(Some(meant).filter(|_| same))
 }
 
 /// What the changed columns held that merge by intent. Refuses what their types refuse.
@@ -112,9 +128,11 @@ fn changed_by_intent<'a>(
         let Some(kind) = col.merge.by_intent() else { continue };
         let pair = pairs + 2 * (at - first);
         let (old, new) = (args.get(pair), args.get(pair + 1));
-        let said = match meant.filter(|m| m.col == col.id) {
-            Some(Meaning { said: Said::Exactly, .. }) => continue,
-            meant => meant.map(|m| m.said.clone()),
+        let said = match meant.filter(|m| m.col == col.id).map(|m| &m.said) {
+            Some(Said::Exactly) => continue,
+            // A trigger of the application wrote the row once more, and left the text alone.
+            Some(Said::Splice(_)) if old == new => continue,
+            said => said.cloned(),
         };
         if let Some(why) = kind.refuses(old, new) {
             let text = format!("column {}.{} {why}", table.name, col.name);
@@ -175,7 +193,8 @@ pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<(
     if !same {
         policy::moved(&table)?;
         push(s, &table, args, 3, Op::Delete)?;
-        return push(s, &table, args, 3 + keys, Op::Insert);
+        push(s, &table, args, 3 + keys, Op::Insert)?;
+        return rights::keep(s, &table, rights::Found::Told(&[]));
     }
     let ValueRef::Int(id) = args.get(2) else { return Err(not_ours()) };
     let mut set = BitSet::default();
@@ -183,7 +202,8 @@ pub fn assigned(s: &Rc<Session>, args: Args<'_>, _out: &mut Out<'_>) -> Result<(
         set.add(at);
     }
     let bits = set.store(&mut s.memory.borrow_mut());
-    push(s, &table, args, 3 + keys, Op::Update(bits))
+    push(s, &table, args, 3 + keys, Op::Update(bits))?;
+    rights::keep(s, &table, rights::Found::Assigned(id))
 }
 
 /// `crsql_internal_foreign(tid, key ...)`: 1 for a write that an application's trigger attempts
@@ -197,12 +217,13 @@ pub fn foreign(s: &Rc<Session>, args: Args<'_>, out: &mut Out<'_>) -> Result<()>
     let table = s.table(tid)?;
     let mut bytes = Vec::new();
     let at = key_of(&table, args, 1, &mut bytes)?;
-    let key = match at {
-        Some(i) => KeyRef::Int(i),
-        None => KeyRef::Packed(&bytes),
-    };
-    out.int(i64::from(s.is_foreign(tid, key)));
+    out.int(i64::from(s.is_foreign(tid, key_ref(at, &bytes))));
     Ok(())
+}
+
+/// The key that `key_of` gave.
+fn key_ref(at: Option<i64>, bytes: &[u8]) -> KeyRef<'_> {
+    at.map_or(KeyRef::Packed(bytes), KeyRef::Int)
 }
 
 fn begin(s: &Session, args: Args<'_>) -> Result<Rc<Table>> {

@@ -25,6 +25,7 @@ pub fn declare(s: &Rc<Session>, table: &str, column: &str, kind: &str) -> Result
         && let Some(found) = s.named(table)?
         && let Some(col) = found.cols.iter().find(|c| c.name.eq_ignore_ascii_case(column))
         && col.merge.name() == kind
+        && !held::any_disagreed(s)?
     {
         return Ok(());
     }
@@ -36,7 +37,10 @@ pub fn declare(s: &Rc<Session>, table: &str, column: &str, kind: &str) -> Result
         })?;
         let kind = merge.name();
         if col.merge.name() == kind {
-            return Ok(());
+            // What a sender wrote who had not said it waits for this.
+            return held::retry_agreed(s, &|of, held| {
+                of.eq_ignore_ascii_case(&table.name) && held.eq_ignore_ascii_case(&col.name)
+            });
         }
         let name = format!("{}.{}", table.name, col.name);
         if let Some(Err(needs)) = merge.by_intent().map(|t| t.fits(col.affinity)) {
@@ -246,7 +250,8 @@ pub fn counter_set(
             return Err(Error::refused(format!("{CALL}: column {name} {why}")));
         }
         let key = row_of(s, CALL, &table, key)?;
-        let exactly = Meaning { tid: table.tid, col: col.id, said: Said::Exactly };
+        let (tid, col) = (table.tid, col.id);
+        let exactly = Meaning { tid, key: key.clone(), col, said: Said::Exactly };
         s.meaning(exactly, || rows::update(s, &table, &key, &[(at, value)]))
     })
 }

@@ -28,6 +28,15 @@ impl Mapped {
         self.here.as_ref().map_or(self.info.name.as_str(), |t| t.name.as_str())
     }
 
+    /// Whether a column of this name is the same here as at the sender.
+    pub fn agrees(&self, table: &str, column: &str) -> bool {
+        let Ok(here) = &self.here else { return false };
+        let is = |name: &String| name.eq_ignore_ascii_case(column);
+        let mut same = self.info.columns.iter().zip(&self.columns).filter(|(_, at)| at.is_ok());
+        here.name.eq_ignore_ascii_case(table)
+            && same.any(|(theirs, _)| is(&theirs.name) || theirs.former.iter().any(is))
+    }
+
     /// Where a column of the sender's is here, or why it is not.
     pub fn column(&self, at: usize) -> std::result::Result<usize, &str> {
         match self.columns.get(at) {
@@ -113,7 +122,8 @@ fn column(table: &Table, info: &TableInfo, c: &ColumnInfo) -> std::result::Resul
         let (table, name, here) = (&table.name, &ours.name, ours.merge.name());
         return Err(format!(
             "column {table}.{name} merges as {} at its sender and as {here} here; say \
-             crsql_column('{table}', '{name}', ...) where it was not said",
+             crsql_column('{table}', '{name}', ...) where it was not said; it is taken with what \
+             comes from there next, or when it is said here once more",
             c.merge
         ));
     }

@@ -382,7 +382,23 @@ pub fn retry(s: &Session) -> Result<()> {
     if !s.installed()? || !any(s)? {
         return Ok(());
     }
-    retry_where(s, "1")
+    retry_where(s, "1", &|_, _| true)
+}
+
+/// Tries again what waits because a column was another one at its sender than here. `agrees` knows
+/// the columns that are the same in both places now, by table and name.
+pub fn retry_agreed(s: &Session, agrees: &dyn Fn(&str, &str) -> bool) -> Result<()> {
+    if !any(s)? {
+        return Ok(());
+    }
+    retry_where(s, "reason LIKE 'column % at its sender%'", agrees)
+}
+
+/// Whether anything waits for a column of a sender.
+pub fn any_disagreed(s: &Session) -> Result<bool> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM crsql_held
+                             WHERE reason LIKE 'column % at its sender%')";
+    Ok(any(s)? && s.ask_int(sql)? != 0)
 }
 
 /// Tries again what our clock has come close enough to, and what waits for a table that is there
@@ -408,12 +424,11 @@ pub fn retry_due(s: &Session) -> Result<()> {
     s.atomically("crsql", || {
         s.enlist()?;
         super::flush::flush(s)?;
-        retry_where(s, &due)
+        retry_where(s, &due, &|_, _| true)
     })
 }
 
-fn retry_where(s: &Session, which: &str) -> Result<()> {
-    guard::ensure(s)?;
+fn retry_where(s: &Session, which: &str, of: &dyn Fn(&str, &str) -> bool) -> Result<()> {
     let mut stmt = s.db.prepare(
         &format!(
             "SELECT \"table\", pk, cid, val, col_version, cl, seq, site_id, db_version, stamp, peer,
@@ -425,11 +440,18 @@ fn retry_where(s: &Session, which: &str) -> Result<()> {
     while stmt.step()? {
         let site: SiteId = stmt.blob(7).try_into().map_err(|_| not_a_site())?;
         let change = read_change(&stmt)?;
+        if !of(&change.table, &change.cid) {
+            continue;
+        }
         let peer: Option<SiteId> = stmt.blob(10).try_into().ok();
         let (version, stamp) = (log::count(stmt.int(8))?, log::count(stmt.int(9))?);
         waiting.push((Whole { change, site, version, stamp }, peer, stmt.int(11)));
     }
     drop(stmt);
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    guard::ensure(s)?;
     // All of them first: a cell that still waits would make the others of its row wait for it.
     for (whole, _, ahead) in &waiting {
         remove(s, &whole.change, *ahead)?;

@@ -7,6 +7,7 @@ use super::merger::{self, InCell, Incoming, Outcome};
 use super::report::Report;
 use super::session::Session;
 use super::{held, single};
+use crate::types;
 use crate::words::changeset::{self, CellIn, HeldItem, ItemHead};
 use crate::words::dot::{SiteId, Txn};
 use crate::words::error::{Error, Result};
@@ -57,6 +58,11 @@ impl Merge<'_> {
                     let here = self.s.named(h.table)?;
                     let name = here.as_ref().map_or(h.table, |table| &table.name);
                     report.tables.insert(name.to_string());
+                    if let Some((column, _)) = types::of_cid(h.cid)
+                        && held::any(self.s)?
+                    {
+                        report.by_intent.insert((name.to_string(), column.to_string()));
+                    }
                     self.held(&h)?;
                 }
                 ItemHead::Row { table, key, cl, sentinel } => {

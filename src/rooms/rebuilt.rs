@@ -5,12 +5,12 @@ use super::log::{self, BACKFILL, Record, Writer};
 use super::memory::{Event, KeyAt, Op};
 use super::policy::{self, REBUILT};
 use super::session::Session;
-use super::{flush, rows};
+use super::{flush, parts, rows};
 use crate::ground::Prep;
 use crate::ground::catalog::{Table, clock_table};
 use crate::ground::quote::ident;
 use crate::words::dot::{Dot, Txn};
-use crate::words::error::Result;
+use crate::words::error::{Error, Result};
 use crate::words::key::{Key, KeyKind};
 use crate::words::policy::Policy;
 use crate::words::rowclock::{Cell, RowClock};
@@ -61,20 +61,68 @@ pub fn refuse_lost(s: &Session, table: &Table) -> Result<()> {
     Err(policy::stays(table, "leaves out rows"))
 }
 
+/// Refuses a table that was built anew with columns that cannot merge as they did, or copied with
+/// other values than were merged there: nobody else would hear of these.
+pub fn refuse_remade(s: &Session, table: &Table) -> Result<()> {
+    let merging = || table.cols.iter().enumerate().filter(|(_, c)| c.merge.by_intent().is_some());
+    for (_, col) in merging() {
+        let Some(Err(needs)) = col.merge.by_intent().map(|kind| kind.fits(col.affinity)) else {
+            continue;
+        };
+        return Err(Error::refused(format!(
+            "crsql_commit_alter: column {}.{} merges as {}, which is for {needs}, and is declared \
+             {} now: keep the type that it had",
+            table.name,
+            col.name,
+            col.merge.name(),
+            if col.declared.is_empty() { "without a type" } else { &col.declared }
+        )));
+    }
+    if merging().next().is_none() {
+        return Ok(());
+    }
+    for key in keys(s, table)? {
+        let Some(row) = rows::read(s, table, &key)? else { continue };
+        for (at, col) in merging() {
+            let Some(kind) = col.merge.by_intent() else { continue };
+            let Some(stood) = parts::state(s, table.tid, key.borrow(), col.id)? else { continue };
+            let stood = parts::shown(s, kind, col, &stood)?;
+            if row.value(at as i32) != stood.as_ref() {
+                return Err(Error::refused(format!(
+                    "crsql_commit_alter: column {}.{} merges as {}, and its table was built anew \
+                     with other values than it had; copy them as they are, and say UPDATE after \
+                     crsql_commit_alter",
+                    table.name,
+                    col.name,
+                    kind.name()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys of all rows.
+fn keys(s: &Session, table: &Table) -> Result<Vec<Key>> {
+    let names: Vec<String> = table.keys.iter().map(|k| ident(&k.name)).collect();
+    let sql = format!("SELECT {} FROM main.{}", names.join(", "), ident(&table.name));
+    let mut scan = s.db.prepare(&sql, Prep::Once)?;
+    let mut out = Vec::new();
+    while scan.step()? {
+        let values: Vec<ValueRef<'_>> = (0..scan.column_count()).map(|i| scan.value(i)).collect();
+        out.push(Key::from_values(table.kind, &values)?);
+    }
+    Ok(out)
+}
+
 /// Rows without a clock are captured as inserted, clocks without a row as deleted.
 pub fn reconcile_rows(s: &Session, table: &Table) -> Result<()> {
     let mut events: Vec<(Key, Op)> = Vec::new();
-    let keys: Vec<String> = table.keys.iter().map(|k| ident(&k.name)).collect();
-    let sql = format!("SELECT {} FROM main.{}", keys.join(", "), ident(&table.name));
-    let mut scan = s.db.prepare(&sql, Prep::Once)?;
-    while scan.step()? {
-        let values: Vec<ValueRef<'_>> = (0..scan.column_count()).map(|i| scan.value(i)).collect();
-        let key = Key::from_values(table.kind, &values)?;
+    for key in keys(s, table)? {
         if log::clock_of(s, table.tid, key.borrow())?.is_none_or(|c| !c.alive()) {
             events.push((key, Op::Insert));
         }
     }
-    drop(scan);
     events.extend(lost(s, table)?.into_iter().map(|key| (key, Op::Delete)));
     remember(s, table, &events);
     flush::flush(s)

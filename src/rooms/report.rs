@@ -18,6 +18,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// The tables with changes.
     pub tables: BTreeSet<String>,
+    /// Columns of which parts came, by our table and the sender's name: they merge by intent there.
+    pub by_intent: BTreeSet<(String, String)>,
     /// The sites of which something was left out: from which version on, and why.
     pub cut: BTreeMap<SiteId, (u64, String)>,
 }

@@ -12,8 +12,8 @@ use super::parts;
 use super::rows;
 use super::session::{Meaning, Said, Session};
 use crate::ground::catalog::{Col, Table};
-use crate::types::Parts;
 use crate::types::bounded::Bounded;
+use crate::types::{Parts, Type};
 use crate::words::dot::SiteId;
 use crate::words::error::{Error, Result, SQLITE_CONSTRAINT};
 use crate::words::key::Key;
@@ -21,34 +21,93 @@ use crate::words::keylist::KeyRef;
 use crate::words::value::{Value, ValueRef};
 use crate::words::vector::hex16;
 
-/// Refuses the newest event where it takes more from a bounded column than this site may.
-/// `olds` is what an update found.
-pub fn keep(s: &Session, table: &Table, olds: &[Before<'_>]) -> Result<()> {
+/// What is known of what the newest event found in the columns of its row.
+#[derive(Clone, Copy)]
+pub enum Found<'a> {
+    /// This, in those that it changed.
+    Told(&'a [Before<'a>]),
+    /// Nothing: the `OLD` row of its trigger cannot be trusted (`upsert.rs`).
+    Untold,
+    /// Nothing, and it wrote this column: it runs between `crsql_begin_alter` and
+    /// `crsql_commit_alter`.
+    Assigned(i64),
+}
+
+/// Refuses the newest event where it takes more from a bounded column than this site may; and what
+/// a type refuses, where the caller was not told what the event found.
+pub fn keep(s: &Session, table: &Table, found: Found<'_>) -> Result<()> {
+    if !table.typed {
+        return Ok(());
+    }
     for (at, col) in table.cols.iter().enumerate() {
         let Some(kind) = col.merge.by_intent() else { continue };
-        let Some(bounded) = kind.escrow() else { continue };
         let memory = s.memory.borrow();
         let Some(event) = memory.events.last() else { return Ok(()) };
-        let old = olds.iter().find(|old| old.col == col.id).map(|old| old.old);
-        if old.is_none() && !matches!(event.op, Op::Insert) {
-            continue;
+        let (inserts, mut old) = (matches!(event.op, Op::Insert), None);
+        match found {
+            Found::Told(olds) => {
+                old = olds.iter().find(|old| old.col == col.id).map(|old| old.old);
+                if kind.escrow().is_none() || old.is_none() && !inserts {
+                    continue;
+                }
+            }
+            Found::Assigned(id) if id != i64::from(col.id) => continue,
+            Found::Untold | Found::Assigned(_) => {}
         }
         let key = memory.key(event.key).to_key();
-        let anew = old.is_none() && is_born_anew(&memory, event.tid, key.borrow());
+        let anew = inserts && is_born_anew(&memory, event.tid, key.borrow());
         drop(memory);
-        let row = rows::read(s, table, &key)?;
-        let Some(new) = row.as_ref().map(|row| row.value(at as i32)) else { continue };
-        let standing = if anew { None } else { stands(s, table, key.borrow(), col, old)? };
-        let site = hex16(&s.own_id()?);
-        let known = standing.as_ref().map(|(parts, owner)| (parts, owner.as_deref()));
-        if let Some(why) =
-            kind.refuses(ValueRef::Null, new).or_else(|| bounded.forbids(&site, known, new))
-        {
+        let Some(row) = rows::read(s, table, &key)? else { continue };
+        let new = row.value(at as i32);
+        let why = match kind.escrow() {
+            Some(bounded) => {
+                let stood =
+                    if anew { Stood::Gone } else { stands(s, table, key.borrow(), col, old)? };
+                let site = hex16(&s.own_id()?);
+                kind.refuses(ValueRef::Null, new).or_else(|| takes(bounded, &site, &stood, new))
+            }
+            None => untold(s, table, key.borrow(), (col, kind), new)?,
+        };
+        if let Some(why) = why {
             let text = format!("column {}.{} {why}", table.name, col.name);
             return Err(Error::new(SQLITE_CONSTRAINT, text));
         }
     }
     Ok(())
+}
+
+/// Why a bounded column cannot be left at `new`; None where it can.
+fn takes(bounded: &Bounded, site: &str, stood: &Stood, new: ValueRef<'_>) -> Option<String> {
+    let known = match stood {
+        Stood::Known(parts, owner) => Some((parts, owner.as_deref())),
+        Stood::Gone | Stood::Unknown(_) => None,
+    };
+    let floor = || bounded.forbids(site, known, new);
+    match stood {
+        Stood::Unknown(Some(owner)) if owner != site => Some(format!(
+            "is bounded, and holds what site {owner} wrote before it was: this statement does not \
+             tell how much that is; say UPDATE, in a statement of its own"
+        )),
+        _ => floor(),
+    }
+}
+
+/// Why a type refuses an update that did not tell what it found. A column without parts is written
+/// as by an INSERT, which may leave anything.
+fn untold(
+    s: &Session,
+    table: &Table,
+    key: KeyRef<'_>,
+    (col, kind): (&Col, &dyn Type),
+    new: ValueRef<'_>,
+) -> Result<Option<String>> {
+    // A long text is not read for nothing.
+    if kind.is_text() && kind.refuses(new, new).is_none() {
+        return Ok(None);
+    }
+    let Some(parts) = parts::state(s, table.tid, key, col.id)? else { return Ok(None) };
+    let stood = parts::shown(s, kind, col, &parts)?;
+    Ok(if stood.as_ref() == new { None } else { kind.refuses(stood.as_ref(), new) })
 }
 
 /// Whether this transaction has deleted the row and inserts it now.
@@ -58,29 +117,41 @@ fn is_born_anew(memory: &super::memory::Memory, tid: u32, key: KeyRef<'_>) -> bo
     of_row.is_some_and(|e| e.op == Op::Delete && e.statement != last.statement)
 }
 
-/// What stood of the column before this transaction, and who owns a base that nobody brought in;
-/// None where the row was not there. `old` is what an update found, where the row has no parts.
+/// What stood of a bounded column before this transaction, and who owns a base that nobody brought
+/// in.
+enum Stood {
+    /// The row was not there.
+    Gone,
+    /// There is a base, and nobody told which.
+    Unknown(Option<String>),
+    Known(Parts, Option<String>),
+}
+
+/// `old` is what an update found, where the row has no parts.
 fn stands(
     s: &Session,
     table: &Table,
     key: KeyRef<'_>,
     col: &Col,
     old: Option<ValueRef<'_>>,
-) -> Result<Option<(Parts, Option<String>)>> {
+) -> Result<Stood> {
     let parts = parts::state(s, table.tid, key, col.id)?;
     let Some(clock) = log::clock_of(s, table.tid, key)?.filter(|clock| clock.alive()) else {
-        return Ok(None);
+        return Ok(Stood::Gone);
     };
     let owner = match clock.cell(col.id) {
         Some(cell) => Some(hex16(&s.site_id(cell.dot.txn.site)?)),
         None => None,
     };
     let base = || old.map(|old| Parts { base: old.to_owned(), ..Parts::default() });
-    Ok(parts.or_else(base).map(|parts| (parts, owner)))
+    Ok(match parts.or_else(base) {
+        Some(parts) => Stood::Known(parts, owner),
+        None => Stood::Unknown(owner),
+    })
 }
 
 /// A bounded column of a row, and what stands of it.
-struct Found {
+struct Named {
     table: Rc<Table>,
     at: usize,
     key: Key,
@@ -88,7 +159,7 @@ struct Found {
     owner: Option<String>,
 }
 
-impl Found {
+impl Named {
     fn bounded(&self) -> Option<(&Col, &Bounded)> {
         let col = self.table.cols.get(self.at)?;
         Some((col, col.merge.by_intent()?.escrow()?))
@@ -100,7 +171,7 @@ fn find(
     call: &str,
     (table, column): (&str, &str),
     key: ValueRef<'_>,
-) -> Result<Found> {
+) -> Result<Named> {
     let (table, at) = column::look(s, call, table, column)?;
     let (name, merge) = match table.cols.get(at) {
         Some(col) => (format!("{}.{}", table.name, col.name), &col.merge),
@@ -118,13 +189,14 @@ fn find(
     let col = table.cols.get(at).map_or(0, |col| col.id);
     let standing = match table.cols.get(at) {
         Some(col) => stands(s, &table, key.borrow(), col, current)?,
-        None => None,
+        None => Stood::Gone,
     };
     drop(row);
-    let (parts, owner) = standing.ok_or_else(|| {
-        Error::corrupt(format!("{call}: the row of {name} (column {col}) has no clock"))
-    })?;
-    Ok(Found { table, at, key, parts, owner })
+    let Stood::Known(parts, owner) = standing else {
+        let text = format!("{call}: the row of {name} (column {col}) has no clock");
+        return Err(Error::corrupt(text));
+    };
+    Ok(Named { table, at, key, parts, owner })
 }
 
 /// `crsql_rights(table, key, column)`: the sites that may take something, and how much.
@@ -171,7 +243,8 @@ pub fn grant(
         let row = rows::read(s, &found.table, &found.key)?;
         let value = row.as_ref().map_or(Value::Null, |row| row.value(found.at as i32).to_owned());
         drop(row);
-        let meant = Meaning { tid: found.table.tid, col: col.id, said: Said::Registers(said) };
+        let (tid, key) = (found.table.tid, found.key.clone());
+        let meant = Meaning { tid, key, col: col.id, said: Said::Registers(said) };
         s.meaning(meant, || {
             rows::update(s, &found.table, &found.key, &[(found.at, value.as_ref())])
         })?;

@@ -42,6 +42,8 @@ const LOCK: Fixed = Fixed(39, "UPDATE crsql_state SET self = self WHERE 0");
 pub struct Meaning {
     /// The table.
     pub tid: u32,
+    /// The row: triggers of the application may write others of its table meanwhile.
+    pub key: Key,
     /// The column.
     pub col: u32,
     /// What.

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use super::column;
 use super::flush::{self, Batch, Group};
 use super::intent::{Column, Meant, Wrote};
-use super::log;
 use super::memory::key_in;
 use super::parts;
 use super::rows;
@@ -269,15 +268,16 @@ pub fn splice(
         };
         let byte = |from: usize, n: usize| {
             let rest = text.get(from..)?;
-            let places = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            places.skip(n).next().map(|at| from + at)
+            let mut places = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            places.nth(n).map(|at| from + at)
         };
         let at = byte(0, position).ok_or_else(beyond)?;
         let end = byte(at, deletions).ok_or_else(beyond)?;
         let (before, behind) = (text.get(..at), text.get(end..));
         let new = format!("{}{insertion}{}", before.unwrap_or(""), behind.unwrap_or(""));
         let splice = Splice { at, removed: end - at, inserted: insertion.to_owned() };
-        let meant = Meaning { tid: found.table.tid, col: found.col.id, said: Said::Splice(splice) };
+        let (tid, key) = (found.table.tid, found.key.clone());
+        let meant = Meaning { tid, key, col: found.col.id, said: Said::Splice(splice) };
         let value = ValueRef::Text(new.as_bytes());
         s.meaning(meant, || rows::update(s, &found.table, &found.key, &[(found.at, value)]))?;
         flush::flush(s)
@@ -314,6 +314,13 @@ pub fn position(
 
 /// `crsql_text_at(table, key, column, version)`: the text with all edits up to a `col_version`.
 pub fn at(s: &Rc<Session>, names: (&str, &str), key: ValueRef<'_>, version: i64) -> Result<Value> {
-    let found = find(s, "crsql_text_at", names, key)?;
-    Ok(text::at(&found.parts(s)?.0, log::count(version)?))
+    const CALL: &str = "crsql_text_at";
+    let found = find(s, CALL, names, key)?;
+    // Any number says up to where: who wants all of it may give one beyond all stamps.
+    let stamp = u64::try_from(version).map_err(|_| {
+        Error::refused(format!(
+            "{CALL}: a version is a col_version of crsql_changes, not {version}"
+        ))
+    })?;
+    Ok(text::at(&found.parts(s)?.0, stamp))
 }

@@ -119,6 +119,11 @@ impl Bounded {
         if new < i128::from(self.floor) {
             return Some(format!("is bounded and never falls below {}", self.floor));
         }
+        // What was brought in is kept as a number of its own.
+        if i64::try_from(new - i128::from(self.floor)).is_err() {
+            let most = i64::MAX;
+            return Some(format!("is bounded, and holds at most {most} above {}", self.floor));
+        }
         let (parts, owner) = parts?;
         let stands = i128::from(self.floor) + self.above(parts);
         let rights = self.rights(parts, owner);

@@ -28,8 +28,13 @@ const EMPTY: &str = "{}";
 const LONGEST: usize = 4096;
 const DEEPEST: usize = 100;
 
-/// The members of a value; None where it is no object. NULL is the empty one.
+/// The members of a value; None where it is no object, or one with a path that can name no
+/// register. NULL is the empty one.
 fn members(value: ValueRef<'_>) -> Option<Members> {
+    gathered(value).filter(|all| all.keys().all(|path| name_of(path).len() <= LONGEST))
+}
+
+fn gathered(value: ValueRef<'_>) -> Option<Members> {
     let mut out = Members::new();
     match value {
         ValueRef::Null => {}
@@ -42,10 +47,10 @@ fn members(value: ValueRef<'_>) -> Option<Members> {
 }
 
 fn gather(object: &str, path: &mut Path, out: &mut Members) -> Option<()> {
-    if path.len() > DEEPEST {
-        return None;
-    }
     for (name, value) in json::object(object)? {
+        if path.len() == DEEPEST {
+            return None;
+        }
         path.push(name);
         match json::object(value.get()).is_some_and(|o| !o.is_empty()) {
             true => gather(value.get(), path, out)?,
@@ -117,13 +122,15 @@ impl Type for Map {
     }
 
     fn refuses(&self, _: ValueRef<'_>, new: ValueRef<'_>) -> Option<String> {
-        match members(new) {
-            None => Some("is a map, and takes the text of a JSON object".to_owned()),
-            Some(all) if all.keys().any(|path| name_of(path).len() > LONGEST) => {
-                Some(format!("is a map, whose names have at most {LONGEST} bytes on their path"))
-            }
-            Some(_) => None,
+        if members(new).is_some() {
+            return None;
         }
+        Some(match gathered(new) {
+            None => format!(
+                "is a map, and takes the text of a JSON object, nested at most {DEEPEST} deep"
+            ),
+            Some(_) => format!("is a map, whose names have at most {LONGEST} bytes on their path"),
+        })
     }
 
     fn shows_what_is_written(&self) -> bool {

@@ -25,8 +25,13 @@ pub struct Set;
 /// What stands between the site and the element in the name of a register.
 const THEN: char = ':';
 
-/// The elements of a value; None where it is no set. NULL is the empty one.
+/// The elements of a value; None where it is no set, or one with an element that can name no
+/// register. NULL is the empty one.
 fn elements(value: ValueRef<'_>) -> Option<BTreeSet<String>> {
+    gathered(value).filter(|all| all.iter().all(|e| e.len() <= LONGEST))
+}
+
+fn gathered(value: ValueRef<'_>) -> Option<BTreeSet<String>> {
     match value {
         ValueRef::Null => Some(BTreeSet::new()),
         ValueRef::Text(text) => {
@@ -118,13 +123,13 @@ impl Type for Set {
     }
 
     fn refuses(&self, _: ValueRef<'_>, new: ValueRef<'_>) -> Option<String> {
-        match elements(new) {
-            None => Some("is a set, and takes the text of a JSON array".to_owned()),
-            Some(all) if all.iter().any(|e| e.len() > LONGEST) => {
-                Some(format!("is a set, whose elements have at most {LONGEST} bytes"))
-            }
-            Some(_) => None,
+        if elements(new).is_some() {
+            return None;
         }
+        Some(match gathered(new) {
+            None => "is a set, and takes the text of a JSON array".to_owned(),
+            Some(_) => format!("is a set, whose elements have at most {LONGEST} bytes"),
+        })
     }
 
     fn shows_what_is_written(&self) -> bool {

@@ -71,7 +71,7 @@ pub fn text_of(value: ValueRef<'_>) -> &str {
 }
 
 /// Whether a column of this affinity can be one; else what it needs.
-fn fits(affinity: Affinity) -> std::result::Result<(), &'static str> {
+pub fn fits(affinity: Affinity) -> std::result::Result<(), &'static str> {
     match affinity {
         Affinity::Text | Affinity::Blob | Affinity::Any => Ok(()),
         _ => Err("a column of text, and stores texts of digits as numbers"),
@@ -79,7 +79,7 @@ fn fits(affinity: Affinity) -> std::result::Result<(), &'static str> {
 }
 
 /// Why an UPDATE cannot be taken, as the rest of a sentence.
-fn refuses(new: ValueRef<'_>) -> Option<String> {
+pub fn refuses(new: ValueRef<'_>) -> Option<String> {
     match new {
         ValueRef::Null => None,
         ValueRef::Text(bytes) if bytes.len() > TEXT_MAX_BYTES => {
@@ -100,7 +100,7 @@ pub fn edited(parts: &Parts) -> bool {
 }
 
 /// What the column shows.
-fn shown(parts: &Parts) -> Value {
+pub fn shown(parts: &Parts) -> Value {
     at(parts, u64::MAX)
 }
 
@@ -116,7 +116,7 @@ pub fn at(parts: &Parts, stamp: u64) -> Value {
 }
 
 /// Whether a register of this name can have this value. Strangers send both.
-fn accepts(register: &str, value: ValueRef<'_>) -> bool {
+pub fn accepts(register: &str, value: ValueRef<'_>) -> bool {
     match (names::register(register), value) {
         (Some(Register::Genesis), ValueRef::Text(bytes)) => {
             let fits = !bytes.is_empty() && bytes.len() <= TEXT_MAX_BYTES;
