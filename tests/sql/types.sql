@@ -17,7 +17,7 @@ SELECT crsql_as_crr('t');
 SELECT crsql_column('t', 'n', 'counter'), crsql_column('t', 'top', 'max'), crsql_column('t', 'tags', 'set');
 SELECT crsql_column('t', 'props', 'map'), crsql_column('t', 'pick', 'multi'), crsql_column('t', 'qty', 'bounded');
 SELECT crsql_apply(readfile('a.changes')) ->> '$.held';
-SELECT DISTINCT substr(reason, 1, 60) FROM crsql_held;
+SELECT DISTINCT substr(reason, 1, 60) FROM crsql_held ORDER BY 1;
 SELECT crsql_column('t', 'body', 'text'), crsql_column('t', 'best', 'custom:max');
 SELECT count(*) FROM crsql_held;
 UPDATE t SET n = n + 5, top = 3, tags = '["a","c"]', props = json_set(props, '$.y.z', 3), pick = 'b says';
